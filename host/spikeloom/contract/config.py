@@ -1,0 +1,264 @@
+"""What a build is made from: the parameters of one core and of the array of cores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from .errors import ConfigError, check_range
+from .layout import Field, Layout
+from .neuron import bias_layout, parameter_layout, state_layout
+from .numerics import Numerics
+
+FORMAT_VERSION = 1
+"""Version of everything in this package that a board and a host must agree on."""
+
+KEY_BITS_MAX = 10
+INDEX_BITS_MAX = 20
+CORES_MAX = 64
+
+
+def bits_for(count: int) -> int:
+    """Bits of an address into ``count`` rows, at least one."""
+    return max(1, (count - 1).bit_length())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoreConfig:
+    """Parameters of one core. A small core and a wide one are the same code.
+
+    Attributes:
+        lanes: weights in a word, synaptic operations a cycle, 1 to 128.
+        rows: neurons are ``rows * lanes``; 1 to 1024 rows.
+        words: depth of the weight memory, in words of ``lanes`` weights.
+        slots: accumulators a neuron, one for each coming tick: delays reach ``slots - 1``; a power of two, 2 to 64.
+        group: neurons updated a cycle; divides ``lanes``.
+        projections: depth of the projection table.
+        pointers: depth of the table of row pointers of sparse projections; 0 leaves that walk out.
+        parameters_per_neuron: each neuron has parameters of its own; otherwise a row shares them.
+        event_fifo: events that wait in front of the walker, a power of two.
+        spike_fifo: rows of spikes that wait in front of the emitter, a power of two.
+        numerics: widths and rounding.
+    """
+
+    lanes: int = 8
+    rows: int = 32
+    words: int = 4096
+    slots: int = 4
+    group: int = 1
+    projections: int = 16
+    pointers: int = 0
+    parameters_per_neuron: bool = True
+    event_fifo: int = 16
+    spike_fifo: int = 16
+    numerics: Numerics = field(default_factory=Numerics)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("lanes", 1, 128), ("rows", 1, 1024), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
+            ("projections", 1, 1024), ("pointers", 0, 1 << 18), ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
+        ):  # fmt: skip
+            check_range("core", name, getattr(self, name), low, high)
+        for name in ("slots", "event_fifo", "spike_fifo"):
+            if getattr(self, name).bit_count() != 1:
+                raise ConfigError(f"core: {name} must be a power of two, not {getattr(self, name)}")
+        if self.lanes % self.group:
+            raise ConfigError(f"core: group must divide lanes = {self.lanes}, {self.group} does not")
+
+    @property
+    def neurons(self) -> int:
+        return self.rows * self.lanes
+
+    @property
+    def groups(self) -> int:
+        """Groups of neurons in a row: cycles that the update of a row takes."""
+        return self.lanes // self.group
+
+    @property
+    def sparse(self) -> bool:
+        return self.pointers > 0
+
+    @property
+    def row_bits(self) -> int:
+        return bits_for(self.rows)
+
+    @property
+    def word_bits(self) -> int:
+        return bits_for(self.words)
+
+    @property
+    def slot_bits(self) -> int:
+        return bits_for(self.slots)
+
+    @property
+    def projection_bits(self) -> int:
+        return bits_for(self.projections)
+
+    @property
+    def count_bits(self) -> int:
+        """Bits of a number of words of one walk, 0 to ``rows``."""
+        return self.rows.bit_length()
+
+    @property
+    def fanout_bits(self) -> int:
+        """Bits of a number of synapses of one walk, 0 to ``neurons``."""
+        return self.neurons.bit_length()
+
+    # The records of the core's memories.
+
+    @property
+    def weight_layout(self) -> Layout:
+        """One word: a weight for each lane. One-bit weights: 0 is plus one, 1 is minus one."""
+        bits = self.numerics.weight_bits
+        return Layout((Field("weight", bits, signed=bits > 1),), self.lanes)
+
+    @property
+    def word_row_layout(self) -> Layout:
+        """The row that a word of a sparse projection belongs to."""
+        return Layout((Field("row", self.row_bits),))
+
+    @property
+    def pointer_layout(self) -> Layout:
+        """Where the words of one source neuron of a sparse projection lie, and how many synapses they hold."""
+        return Layout((
+            Field("start", self.word_bits),
+            Field("count", self.count_bits),
+            Field("fanout", self.fanout_bits),
+        ))
+
+    @property
+    def projection_layout(self) -> Layout:
+        """The synapses from one key onto one population on this core.
+
+        Dense: source ``i`` owns the words ``base + i * count`` and on, one a row from ``row``. Sparse: ``base + i`` is
+        the address of its pointer, and each word carries its row.
+        """
+        return Layout((
+            Field("base", max(self.word_bits, bits_for(self.pointers or 1))),
+            Field("count", self.count_bits),
+            Field("row", self.row_bits),
+            Field("fanout", self.fanout_bits),
+            Field("delay", self.slot_bits),
+            Field("sparse", 1),
+        ))
+
+    @property
+    def parameter_layout(self) -> Layout:
+        record = parameter_layout(self.numerics)
+        return record.times(self.group) if self.parameters_per_neuron else record
+
+    @property
+    def parameter_depth(self) -> int:
+        return self.rows * self.groups if self.parameters_per_neuron else self.rows
+
+    @property
+    def bias_layout(self) -> Layout:
+        return bias_layout(self.numerics).times(self.group)
+
+    @property
+    def state_layout(self) -> Layout:
+        return state_layout(self.numerics).times(self.group)
+
+    @property
+    def accumulator_layout(self) -> Layout:
+        return Layout((Field("acc", self.numerics.accumulator_bits, signed=True),), self.lanes)
+
+    @property
+    def accumulator_depth(self) -> int:
+        """Address: the slot above the row, so that rows fill a power of two."""
+        return self.slots << self.row_bits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayConfig:
+    """A mesh of equal cores and the width of its flits.
+
+    Attributes:
+        width, height: cores along x and along y; 1 to 64 cores.
+        key_bits: width of a key in the fabric, 1 to 10.
+        index_bits: width of a neuron's index within its key, 1 to 20.
+        core: the core.
+    """
+
+    width: int = 1
+    height: int = 1
+    key_bits: int = 6
+    index_bits: int = 12
+    core: CoreConfig = field(default_factory=CoreConfig)
+
+    def __post_init__(self) -> None:
+        check_range("array", "width", self.width, 1, CORES_MAX)
+        check_range("array", "height", self.height, 1, CORES_MAX)
+        check_range("array", "cores (width * height)", self.cores, 1, CORES_MAX)
+        check_range("array", "key_bits", self.key_bits, 1, KEY_BITS_MAX)
+        check_range("array", "index_bits", self.index_bits, bits_for(self.core.neurons), INDEX_BITS_MAX)
+
+    @property
+    def cores(self) -> int:
+        return self.width * self.height
+
+    @property
+    def keys(self) -> int:
+        return 1 << self.key_bits
+
+    @property
+    def numerics(self) -> Numerics:
+        return self.core.numerics
+
+    def position(self, core: int) -> tuple[int, int]:
+        """Column and row ``(x, y)`` of a core; cores count along x first, from the corner that has the link."""
+        return core % self.width, core // self.width
+
+    # The records whose widths depend on the fabric.
+
+    @property
+    def flit_layout(self) -> Layout:
+        """One spike in the fabric."""
+        return Layout((Field("index", self.index_bits), Field("key", self.key_bits)))
+
+    @property
+    def key_layout(self) -> Layout:
+        """A core's view of a key: its projections ``first`` to ``first + count - 1``, for indices below ``sources``."""
+        return Layout((
+            Field("first", self.core.projection_bits),
+            Field("count", self.core.projections.bit_length()),
+            Field("sources", self.index_bits + 1),
+        ))
+
+    @property
+    def emission_layout(self) -> Layout:
+        """A row's address in the fabric: lane ``n`` sends ``index + (n << shift)`` under ``key``, if ``valid``."""
+        return Layout((
+            Field("index", self.index_bits),
+            Field("key", self.key_bits),
+            Field("shift", bits_for(self.index_bits)),
+            Field("valid", 1),
+        ))
+
+    # The file format.
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ArrayConfig:
+        """The inverse of :meth:`to_dict`. Raises :class:`ConfigError` for unknown or missing parameters."""
+        try:
+            core = dict(values["core"])
+            core["numerics"] = Numerics(**core["numerics"])
+            return cls(**{**values, "core": CoreConfig(**core)})
+        except (TypeError, KeyError) as error:
+            raise ConfigError(f"array: not a configuration of format {FORMAT_VERSION}: {error}") from error
+
+    @property
+    def digest(self) -> int:
+        """64 bits that differ between configurations: a board answers with it, an image carries it."""
+        text = json.dumps([FORMAT_VERSION, self.to_dict()], sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+    def with_core(self, **changes: Any) -> ArrayConfig:
+        """The same array of other cores."""
+        return replace(self, core=replace(self.core, **changes))

@@ -1,0 +1,300 @@
+"""The quantised network: populations and projections in integers, as the golden model runs it.
+
+It knows nothing of cores, lanes or keys. The compiler maps it on an array, the golden model runs it as it stands.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import ImageError, NetworkError
+from .neuron import EXPONENT_BITS, REFRACTORY_BITS, Reset
+from .numerics import DECAY_ONE, Numerics, Profile
+
+NETWORK_VERSION = 1
+
+
+class InputKind(StrEnum):
+    """What one sample of an input is."""
+
+    SPIKES = "spikes"
+    """0 or 1 a tick and neuron."""
+    COUNTS = "counts"
+    """0 to ``max_count`` spikes a tick and neuron."""
+    CURRENTS = "currents"
+    """Real numbers; their weighted sums become biases of the target, rounded once on the host."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputPopulation:
+    """Where samples enter. ``max_count`` bounds the spikes of one neuron in one tick: the overflow proof needs it."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: InputKind = InputKind.SPIKES
+    max_count: int = 1
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Population:
+    """Neurons of one model. Parameters are integers (see :mod:`.neuron`), scalars or arrays of ``size``, in C order.
+
+    ``latency`` of the mapping is not here: results are in the source framework's ticks.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    alpha: np.ndarray | int = 0
+    beta: np.ndarray | int = DECAY_ONE
+    theta: np.ndarray | int
+    v_min: np.ndarray | int
+    v_reset: np.ndarray | int = 0
+    v_sub: np.ndarray | int = 0
+    reset: Reset = Reset.VALUE
+    refractory: np.ndarray | int = 0
+    bias: np.ndarray | int = 0
+    bias_u: np.ndarray | int = 0
+    weight_exponent: int = 0
+
+    ARRAYS = ("alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory", "bias", "bias_u")
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reset", Reset(self.reset))
+        for name in self.ARRAYS:
+            value = np.asarray(getattr(self, name))
+            if value.dtype.kind not in "iu":
+                raise NetworkError(f"population {self.name}: {name} must be integers, not {value.dtype}")
+            if value.size not in (1, self.size):
+                raise NetworkError(f"population {self.name}: {name} has {value.size} values for {self.size} neurons")
+            full = np.broadcast_to(value.reshape(-1).astype(np.int64), (self.size,))
+            object.__setattr__(self, name, full)
+
+    def check(self, numerics: Numerics) -> None:
+        """Raise :class:`NetworkError` for a parameter that the datapath cannot hold."""
+        low, high = -numerics.state_max - 1, numerics.state_max
+        refractory_max = (1 << REFRACTORY_BITS) - 1
+        for name in self.ARRAYS:
+            first, last = {
+                "alpha": (0, DECAY_ONE), "beta": (0, DECAY_ONE), "v_sub": (0, high), "refractory": (0, refractory_max),
+            }.get(name, (low, high))  # fmt: skip
+            values = getattr(self, name)
+            for at in np.flatnonzero((values < first) | (values > last))[:1]:
+                raise NetworkError(
+                    f"population {self.name}: {name} of neuron {at} is {values[at]}, must be {first} to {last}"
+                )
+        if self.reset is Reset.SUBTRACT and (self.theta < -1).any():
+            raise NetworkError(f"population {self.name}: reset SUBTRACT needs theta >= -1, so that v cannot overflow")
+        exponent = 1 << EXPONENT_BITS - 1
+        if not -exponent <= self.weight_exponent < exponent:
+            raise NetworkError(
+                f"population {self.name}: weight_exponent must be {-exponent} to {exponent - 1}, not {self.weight_exponent}"
+            )
+        if self.weight_exponent and numerics.profile is not Profile.LOIHI:
+            raise NetworkError(f"population {self.name}: weight_exponent exists in the loihi profile only")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection:
+    """Synapses: integer ``weights (target.size, source.size)``.
+
+    Attributes:
+        delay: ticks in the source framework's sense; 0 reaches the target in the same tick and closes no loop.
+        sparse: only the weights that are not zero are synapses; otherwise all are.
+    """
+
+    source: str
+    target: str
+    weights: np.ndarray
+    delay: int = 0
+    sparse: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.source} -> {self.target}"
+
+    def fanout(self) -> np.ndarray:
+        """Synapses of each source neuron, ``int64 (source.size,)``."""
+        if self.sparse:
+            return np.count_nonzero(self.weights, axis=0).astype(np.int64)
+        return np.full(self.weights.shape[1], self.weights.shape[0], dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drive:
+    """A current input: per sample and tick, ``round(scale * (weights @ x))`` is added to the target's ``bias``.
+
+    ``weights`` are real, ``(target.size, source.size)``; ``scale`` is state units per unit of current, a target neuron.
+    """
+
+    source: str
+    target: str
+    weights: np.ndarray
+    scale: np.ndarray
+
+    def biases(self, samples: np.ndarray) -> np.ndarray:
+        """``int64 (..., target.size)`` for real samples ``(..., source.size)``: what golden and board both add."""
+        return np.rint((np.asarray(samples, dtype=np.float64) @ self.weights.T) * self.scale).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class QuantisedNetwork:
+    """Integers all through: what is compiled, and what the golden model runs.
+
+    Attributes:
+        outputs: names of the results, each with the population that it shows.
+        states: names of those outputs that show the potential ``v`` instead of spikes.
+        state_scale: state units per unit of the source network, a neuron, for outputs that show ``v``.
+        report: lines about what the quantiser did; nothing is re-scaled or clipped without one.
+    """
+
+    numerics: Numerics = field(default_factory=Numerics)
+    inputs: Sequence[InputPopulation]
+    populations: Sequence[Population]
+    projections: Sequence[Projection]
+    drives: Sequence[Drive] = ()
+    outputs: Mapping[str, str]
+    states: Sequence[str] = ()
+    state_scale: Mapping[str, np.ndarray] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [p.name for p in (*self.inputs, *self.populations)]
+        if len(set(names)) != len(names):
+            raise NetworkError(f"network: population names repeat: {sorted(n for n in names if names.count(n) > 1)}")
+        for population in self.populations:
+            population.check(self.numerics)
+        for projection in self.projections:
+            self._check_projection(projection)
+        for drive in self.drives:
+            self._check_ends(drive)
+            if self.input(drive.source).kind is not InputKind.CURRENTS:
+                raise NetworkError(f"drive {drive.source} -> {drive.target}: the source is no input of currents")
+        for output, name in self.outputs.items():
+            if name not in {p.name for p in self.populations}:
+                raise NetworkError(f"output {output}: there is no population {name}")
+
+    def _check_ends(self, edge: Projection | Drive) -> None:
+        where = f"{edge.source} -> {edge.target}"
+        sizes = {p.name: p.size for p in (*self.inputs, *self.populations)}
+        for end in (edge.source, edge.target):
+            if end not in sizes:
+                raise NetworkError(f"projection {where}: there is no population {end}")
+        if edge.target not in {p.name for p in self.populations}:
+            raise NetworkError(f"projection {where}: the target is an input")
+        if edge.weights.shape != (sizes[edge.target], sizes[edge.source]):
+            raise NetworkError(
+                f"projection {where}: weights have shape {edge.weights.shape}, "
+                f"must be (target, source) = {(sizes[edge.target], sizes[edge.source])}"
+            )
+
+    def _check_projection(self, projection: Projection) -> None:
+        self._check_ends(projection)
+        where, weights, numerics = f"projection {projection.name}", projection.weights, self.numerics
+        if weights.dtype.kind not in "iu":
+            raise NetworkError(f"{where}: weights must be integers, not {weights.dtype}")
+        if weights.size and not (numerics.weight_min <= weights.min() and weights.max() <= numerics.weight_max):
+            raise NetworkError(
+                f"{where}: weights are {weights.min()} to {weights.max()}, "
+                f"must be {numerics.weight_min} to {numerics.weight_max} ({numerics.weight_bits} bits)"
+            )
+        if numerics.weight_bits == 1 and not projection.sparse and (weights == 0).any():
+            raise NetworkError(f"{where}: a weight is 0, and 1-bit weights are plus or minus one")
+        if projection.delay < 0:
+            raise NetworkError(f"{where}: delay must be at least 0, not {projection.delay}")
+
+    def input(self, name: str) -> InputPopulation:
+        return next(p for p in self.inputs if p.name == name)
+
+    def population(self, name: str) -> Population:
+        return next(p for p in self.populations if p.name == name)
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to one ``.npz`` file: a manifest in JSON and arrays."""
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **self.to_arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> QuantisedNetwork:
+        """Read a file of :meth:`save`. Raises :class:`ImageError` where it is none."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls.from_arrays(dict(arrays))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise ImageError(f"{path}: not a quantised network of format {NETWORK_VERSION}: {error}") from error
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The network as named arrays; ``network`` is the manifest."""
+        arrays: dict[str, np.ndarray] = {}
+        populations = []
+        for p in self.populations:
+            for name in Population.ARRAYS:
+                arrays[f"population/{p.name}/{name}"] = getattr(p, name)
+            populations.append({
+                "name": p.name, "shape": p.shape, "reset": int(p.reset), "weight_exponent": p.weight_exponent,
+            })  # fmt: skip
+        projections, drives = [], []
+        for n, e in enumerate(self.projections):
+            arrays[f"projection/{n}"] = e.weights.astype(np.int16)
+            projections.append({"source": e.source, "target": e.target, "delay": e.delay, "sparse": e.sparse})
+        for n, d in enumerate(self.drives):
+            arrays[f"drive/{n}/weights"], arrays[f"drive/{n}/scale"] = d.weights, d.scale
+            drives.append({"source": d.source, "target": d.target})
+        for name, scale in self.state_scale.items():
+            arrays[f"state_scale/{name}"] = scale
+        manifest = {
+            "version": NETWORK_VERSION, "numerics": asdict(self.numerics), "inputs": [asdict(i) for i in self.inputs],
+            "populations": populations, "projections": projections, "drives": drives, "outputs": dict(self.outputs),
+            "states": list(self.states), "state_scale": list(self.state_scale), "report": dict(self.report),
+        }  # fmt: skip
+        arrays["network"] = np.frombuffer(json.dumps(manifest).encode(), dtype=np.uint8)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> QuantisedNetwork:
+        """The inverse of :meth:`to_arrays`."""
+        manifest = json.load(io.BytesIO(np.asarray(arrays["network"], dtype=np.uint8).tobytes()))
+        if manifest["version"] != NETWORK_VERSION:
+            raise ImageError(f"network of format {manifest['version']}, this program reads {NETWORK_VERSION}")
+        return cls(
+            numerics=Numerics(**manifest["numerics"]),
+            inputs=[
+                InputPopulation(**{**i, "shape": tuple(i["shape"]), "kind": InputKind(i["kind"])})
+                for i in manifest["inputs"]
+            ],
+            populations=[
+                Population(
+                    **{**p, "shape": tuple(p["shape"]), "reset": Reset(p["reset"])},
+                    **{name: arrays[f"population/{p['name']}/{name}"] for name in Population.ARRAYS},
+                )
+                for p in manifest["populations"]
+            ],
+            projections=[
+                Projection(**e, weights=arrays[f"projection/{n}"].astype(np.int64))
+                for n, e in enumerate(manifest["projections"])
+            ],
+            drives=[
+                Drive(**d, weights=arrays[f"drive/{n}/weights"], scale=arrays[f"drive/{n}/scale"])
+                for n, d in enumerate(manifest["drives"])
+            ],
+            outputs=manifest["outputs"],
+            states=manifest["states"],
+            state_scale={name: arrays[f"state_scale/{name}"] for name in manifest["state_scale"]},
+            report=manifest["report"],
+        )

@@ -1,0 +1,80 @@
+"""The neuron: its integer equation, its parameters and its state, as records of the core's memories.
+
+Per neuron and tick, with ``acc`` the sum of the weights of this tick's events::
+
+    u <- sat(rnd(alpha * u) + (acc << F) + bias_u)             rnd(x) = (x + 2**11) >> 12
+    v <- max(sat(rnd(beta * v) + u + bias - (v_sub if s and reset is SUBTRACT_DELAYED else 0)), v_min)
+    if r > 0:  r <- r - 1;  v <- v_reset;  s <- 0              (u goes on)
+    else:      s <- v > theta
+               if s:  v <- v_reset | v - v_sub | v;  r <- refractory
+
+In the loihi profile ``rnd`` cuts toward zero, ``acc`` is first shifted by ``weight_exponent``, ``u`` wraps.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from .layout import Field, Layout
+from .numerics import DECAY_BITS, Numerics, Profile
+
+REFRACTORY_BITS = 6
+LATENCY_BITS = 6
+EXPONENT_BITS = 4
+
+NEVER = (1 << LATENCY_BITS) - 1
+"""The latency of a row or lane that no neuron uses: it is never updated."""
+
+
+class Reset(IntEnum):
+    """What a spike does to the potential."""
+
+    VALUE = 0
+    """``v <- v_reset``."""
+    SUBTRACT = 1
+    """``v <- v - v_sub`` in the tick of the spike."""
+    SUBTRACT_DELAYED = 2
+    """``v_sub`` is subtracted in the next tick, after the decay: snnTorch's default."""
+    NONE = 3
+    """The potential goes on."""
+
+
+def parameter_layout(numerics: Numerics) -> Layout:
+    """Parameters of one neuron (or, where a row shares them, of one row).
+
+    ``latency`` is the number of ticks by which the neuron runs behind the input stream: it holds its state before
+    that tick, and ``NEVER`` marks an unused one.
+    """
+    state = numerics.state_bits
+    fields = (
+        Field("alpha", DECAY_BITS + 1),
+        Field("beta", DECAY_BITS + 1),
+        Field("theta", state, signed=True),
+        Field("v_min", state, signed=True),
+        Field("v_reset", state, signed=True),
+        Field("v_sub", state, signed=True),
+        Field("reset", 2),
+        Field("refractory", REFRACTORY_BITS),
+        Field("latency", LATENCY_BITS),
+    )
+    if numerics.profile is Profile.LOIHI:
+        fields += (Field("weight_exponent", EXPONENT_BITS, signed=True),)
+    return Layout(fields)
+
+
+def bias_layout(numerics: Numerics) -> Layout:
+    """Constants added each tick: ``bias`` to the potential, ``bias_u`` to the current."""
+    return Layout((
+        Field("bias", numerics.state_bits, signed=True),
+        Field("bias_u", numerics.state_bits, signed=True),
+    ))
+
+
+def state_layout(numerics: Numerics) -> Layout:
+    """State of one neuron: current, potential, refractory ticks left, fired in the last tick."""
+    return Layout((
+        Field("u", numerics.state_bits, signed=True),
+        Field("v", numerics.state_bits, signed=True),
+        Field("r", REFRACTORY_BITS),
+        Field("s", 1),
+    ))
