@@ -1,1 +1,1 @@
-"""..."""
+"""What stands beside the gateware: the golden model, the test bench helpers, the simulated board."""

@@ -123,11 +123,13 @@ class CoreConfig:
     @property
     def pointer_layout(self) -> Layout:
         """Where the words of one source neuron of a sparse projection lie, and how many synapses they hold."""
-        return Layout((
-            Field("start", self.word_bits),
-            Field("count", self.count_bits),
-            Field("fanout", self.fanout_bits),
-        ))
+        return Layout(
+            (
+                Field("start", self.word_bits),
+                Field("count", self.count_bits),
+                Field("fanout", self.fanout_bits),
+            )
+        )
 
     @property
     def projection_layout(self) -> Layout:
@@ -136,14 +138,16 @@ class CoreConfig:
         Dense: source ``i`` owns the words ``base + i * count`` and on, one a row from ``row``. Sparse: ``base + i`` is
         the address of its pointer, and each word carries its row.
         """
-        return Layout((
-            Field("base", max(self.word_bits, bits_for(self.pointers or 1))),
-            Field("count", self.count_bits),
-            Field("row", self.row_bits),
-            Field("fanout", self.fanout_bits),
-            Field("delay", self.slot_bits),
-            Field("sparse", 1),
-        ))
+        return Layout(
+            (
+                Field("base", max(self.word_bits, bits_for(self.pointers or 1))),
+                Field("count", self.count_bits),
+                Field("row", self.row_bits),
+                Field("fanout", self.fanout_bits),
+                Field("delay", self.slot_bits),
+                Field("sparse", 1),
+            )
+        )
 
     @property
     def parameter_layout(self) -> Layout:
@@ -222,21 +226,25 @@ class ArrayConfig:
     @property
     def key_layout(self) -> Layout:
         """A core's view of a key: its projections ``first`` to ``first + count - 1``, for indices below ``sources``."""
-        return Layout((
-            Field("first", self.core.projection_bits),
-            Field("count", self.core.projections.bit_length()),
-            Field("sources", self.index_bits + 1),
-        ))
+        return Layout(
+            (
+                Field("first", self.core.projection_bits),
+                Field("count", self.core.projections.bit_length()),
+                Field("sources", self.index_bits + 1),
+            )
+        )
 
     @property
     def emission_layout(self) -> Layout:
         """A row's address in the fabric: lane ``n`` sends ``index + (n << shift)`` under ``key``, if ``valid``."""
-        return Layout((
-            Field("index", self.index_bits),
-            Field("key", self.key_bits),
-            Field("shift", bits_for(self.index_bits)),
-            Field("valid", 1),
-        ))
+        return Layout(
+            (
+                Field("index", self.index_bits),
+                Field("key", self.key_bits),
+                Field("shift", bits_for(self.index_bits)),
+                Field("valid", 1),
+            )
+        )
 
     # The file format.
 

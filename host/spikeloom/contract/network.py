@@ -104,7 +104,8 @@ class Population:
         exponent = 1 << EXPONENT_BITS - 1
         if not -exponent <= self.weight_exponent < exponent:
             raise NetworkError(
-                f"population {self.name}: weight_exponent must be {-exponent} to {exponent - 1}, not {self.weight_exponent}"
+                f"population {self.name}: weight_exponent must be {-exponent} to {exponent - 1}, "
+                f"not {self.weight_exponent}"
             )
         if self.weight_exponent and numerics.profile is not Profile.LOIHI:
             raise NetworkError(f"population {self.name}: weight_exponent exists in the loihi profile only")

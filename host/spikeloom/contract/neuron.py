@@ -64,17 +64,21 @@ def parameter_layout(numerics: Numerics) -> Layout:
 
 def bias_layout(numerics: Numerics) -> Layout:
     """Constants added each tick: ``bias`` to the potential, ``bias_u`` to the current."""
-    return Layout((
-        Field("bias", numerics.state_bits, signed=True),
-        Field("bias_u", numerics.state_bits, signed=True),
-    ))
+    return Layout(
+        (
+            Field("bias", numerics.state_bits, signed=True),
+            Field("bias_u", numerics.state_bits, signed=True),
+        )
+    )
 
 
 def state_layout(numerics: Numerics) -> Layout:
     """State of one neuron: current, potential, refractory ticks left, fired in the last tick."""
-    return Layout((
-        Field("u", numerics.state_bits, signed=True),
-        Field("v", numerics.state_bits, signed=True),
-        Field("r", REFRACTORY_BITS),
-        Field("s", 1),
-    ))
+    return Layout(
+        (
+            Field("u", numerics.state_bits, signed=True),
+            Field("v", numerics.state_bits, signed=True),
+            Field("r", REFRACTORY_BITS),
+            Field("s", 1),
+        )
+    )

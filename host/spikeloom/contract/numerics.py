@@ -59,7 +59,7 @@ class Numerics:
         check_range("numerics", "accumulator_bits", self.accumulator_bits, 12, 24)
         check_range("numerics", "state_bits", self.state_bits, 12, 32)
         if self.profile is Profile.LOIHI and self.fraction_bits != LOIHI_SHIFT:
-            raise ConfigError(f"numerics: the loihi profile has fraction_bits = {LOIHI_SHIFT}, not {self.fraction_bits}")
+            raise ConfigError(f"numerics: the loihi profile has fraction_bits {LOIHI_SHIFT}, not {self.fraction_bits}")
 
     @property
     def state_max(self) -> int:

@@ -17,13 +17,15 @@ CORE_BITS = 8
 SPACE_BITS = 5
 ADDRESS_BITS = 24
 
-PACKET_LAYOUT = Layout((
-    Field("data", COLUMN_BITS),
-    Field("address", ADDRESS_BITS),
-    Field("space", SPACE_BITS),
-    Field("core", CORE_BITS),
-    Field("write", 1),
-))
+PACKET_LAYOUT = Layout(
+    (
+        Field("data", COLUMN_BITS),
+        Field("address", ADDRESS_BITS),
+        Field("space", SPACE_BITS),
+        Field("core", CORE_BITS),
+        Field("write", 1),
+    )
+)
 
 
 class Space(IntEnum):

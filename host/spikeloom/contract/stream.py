@@ -104,13 +104,15 @@ class Error(IntEnum):
 
 SPIKE_LAYOUT = Layout((Field("index", INDEX_BITS_MAX), Field("key", KEY_BITS_MAX), Field("kind", KIND_BITS)))
 TICK_LAYOUT = Layout((Field("count", TICK_COUNT_BITS), Field("flush", LATENCY_BITS), Field("kind", KIND_BITS)))
-ACCESS_LAYOUT = Layout((
-    Field("count", COUNT_BITS),
-    Field("space", SPACE_BITS),
-    Field("core", CORE_BITS),
-    Field("write", 1),
-    Field("kind", KIND_BITS),
-))
+ACCESS_LAYOUT = Layout(
+    (
+        Field("count", COUNT_BITS),
+        Field("space", SPACE_BITS),
+        Field("core", CORE_BITS),
+        Field("write", 1),
+        Field("kind", KIND_BITS),
+    )
+)
 CONTROL_LAYOUT = Layout((Field("argument", ARGUMENT_BITS), Field("operation", 6), Field("kind", KIND_BITS)))
 DONE_LAYOUT = Layout((Field("tick", COLUMN_BITS - KIND_BITS), Field("kind", KIND_BITS)))
 DATA_LAYOUT = Layout((Field("count", COUNT_BITS), Field("zero", 14), Field("kind", KIND_BITS)))

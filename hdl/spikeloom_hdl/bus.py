@@ -1,0 +1,36 @@
+"""The local bus by which a ring node reaches the memories and registers of its core."""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikeloom.contract.layout import COLUMN_BITS
+from spikeloom.contract.ring import ADDRESS_BITS, SPACE_BITS
+
+READ_LATENCY = 3
+"""Cycles from ``valid`` to the word on ``read_data``, the same for every space."""
+
+
+class BusSignature(wiring.Signature):
+    """One access a cycle, while the array is at rest.
+
+    Members
+    -------
+    valid, write : ``Out(1)``
+        An access in this cycle; a write takes effect in the next.
+    space, address, data : ``Out(...)``
+        As on the ring: :mod:`spikeloom.contract.ring`.
+    read_data : ``In(32)``
+        The answer to a read, :data:`READ_LATENCY` cycles later, zero when nobody answers: answers are ored together.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "write": Out(1),
+                "space": Out(SPACE_BITS),
+                "address": Out(ADDRESS_BITS),
+                "data": Out(COLUMN_BITS),
+                "read_data": In(COLUMN_BITS),
+            }
+        )
