@@ -1,5 +1,6 @@
 """The local bus by which a ring node reaches the memories and registers of its core."""
 
+from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,3 +35,14 @@ class BusSignature(wiring.Signature):
                 "read_data": In(COLUMN_BITS),
             }
         )
+
+
+def share(m: Module, bus: wiring.PureInterface, targets: list[wiring.PureInterface]) -> None:
+    """Put several targets on one bus: each sees all accesses, their answers are ored."""
+    answer = Const(0)
+    for target in targets:
+        m.d.comb += [
+            getattr(target, name).eq(getattr(bus, name)) for name in ("valid", "write", "space", "address", "data")
+        ]
+        answer |= target.read_data
+    m.d.comb += bus.read_data.eq(answer)

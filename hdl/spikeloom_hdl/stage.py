@@ -1,0 +1,57 @@
+"""Registers of a pipeline: elastic ones that can wait, and rigid ones that carry values along."""
+
+from amaranth import *
+
+
+class ElasticStage:
+    """One register of an elastic pipeline, as part of the module that it is made in.
+
+    ``load`` is high in the cycle in which the register takes new values; the owner assigns them under
+    ``m.If(stage.load)``. ``ready`` allows it: the register is empty, or its content leaves in this cycle.
+
+    Attributes
+    ----------
+    valid : the register holds something.
+    ready : it can take something.
+    load : driven by the owner: it takes something.
+    leave : driven by the owner: its content goes on.
+    """
+
+    def __init__(self, m: Module, name: str):
+        self.valid = Signal(name=f"{name}_valid")
+        self.ready = Signal(name=f"{name}_ready")
+        self.load = Signal(name=f"{name}_load")
+        self.leave = Signal(name=f"{name}_leave")
+        m.d.comb += self.ready.eq(~self.valid | self.leave)
+        m.d.sync += self.valid.eq(self.load | (self.valid & ~self.leave))
+
+
+class RigidPipeline:
+    """Named values that move one register further with each :meth:`step`, never waiting.
+
+    ``pipe["u"]`` is the value in the present stage; ``pipe.set(u=...)`` replaces it there; values that nobody uses
+    any more leave no registers behind after synthesis.
+    """
+
+    def __init__(self, m: Module, name: str):
+        self._m, self._name, self._stage = m, name, 0
+        self._values: dict[str, Value] = {}
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def set(self, **values: Value) -> None:
+        self._values.update(values)
+
+    def drop(self, *names: str) -> None:
+        """Forget values that later stages do not need."""
+        for name in names:
+            del self._values[name]
+
+    def step(self) -> None:
+        self._stage += 1
+        for name, value in self._values.items():
+            shape = value.shape() if isinstance(value, Value) else Value.cast(value).shape()
+            register = Signal(shape, name=f"{self._name}{self._stage}_{name}")
+            self._m.d.sync += register.eq(value)
+            self._values[name] = register
