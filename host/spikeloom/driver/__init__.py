@@ -1,0 +1,1 @@
+"""The host's side of a board: transports, the stream's protocol, and :class:`Board`."""
