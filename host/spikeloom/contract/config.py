@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import ConfigError, check_range
@@ -254,12 +254,10 @@ class ArrayConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArrayConfig:
         """The inverse of :meth:`to_dict`. Raises :class:`ConfigError` for unknown or missing parameters."""
-        try:
-            core = dict(values["core"])
-            core["numerics"] = Numerics(**core["numerics"])
-            return cls(**{**values, "core": CoreConfig(**core)})
-        except (TypeError, KeyError) as error:
-            raise ConfigError(f"array: not a configuration of format {FORMAT_VERSION}: {error}") from error
+        core = _parameters(cls, "array", values)["core"]
+        numerics = _parameters(CoreConfig, "core", core)["numerics"]
+        numerics = Numerics(**_parameters(Numerics, "numerics", numerics))
+        return cls(**{**values, "core": CoreConfig(**{**core, "numerics": numerics})})
 
     @property
     def digest(self) -> int:
@@ -270,3 +268,14 @@ class ArrayConfig:
     def with_core(self, **changes: Any) -> ArrayConfig:
         """The same array of other cores."""
         return replace(self, core=replace(self.core, **changes))
+
+
+def _parameters(cls: type, where: str, values: Any) -> Mapping[str, Any]:
+    """The values, if they are all the parameters of a configuration and nothing else."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: not a configuration of format {FORMAT_VERSION}: {values!r}")
+    if wrong := {f.name for f in fields(cls)} ^ set(values):
+        raise ConfigError(
+            f"{where}: not a configuration of format {FORMAT_VERSION}: {sorted(wrong)} are missing or unknown"
+        )
+    return values

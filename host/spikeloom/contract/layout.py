@@ -36,6 +36,16 @@ class Field:
     def high(self) -> int:
         return (1 << self.bits - self.signed) - 1
 
+    def integers(self, values: np.ndarray | int) -> np.ndarray:
+        """The values as ``int64``. Raises :class:`ConfigError` for what the field cannot hold."""
+        array = np.asarray(values)
+        if array.size and array.dtype.kind not in "iub":
+            raise ConfigError(f"{self.name} must be integers, not {array.dtype}")
+        if array.size and (array.min() < self.low or array.max() > self.high):
+            bad = array.min() if array.min() < self.low else array.max()
+            raise ConfigError(f"{self.name} must be {self.low} to {self.high}, not {bad}")
+        return array.astype(np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -76,19 +86,16 @@ class Layout:
         """Integers to words. Raises :class:`ConfigError` where a value does not fit its field: nothing is cut."""
         if missing := {field.name for field in self.fields} ^ set(values):
             raise ConfigError(f"pack: fields {sorted(missing)} are missing or unknown")
-        arrays = [np.asarray(values[field.name], dtype=np.int64) for field in self.fields]
+        arrays = [field.integers(values[field.name]) for field in self.fields]
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
         if self.repeat is None:
             shape = (*shape, 1)
             arrays = [a[..., None] for a in arrays]
-        if shape[-1] != (self.repeat or 1):
-            raise ConfigError(f"pack: {shape[-1]} records given, the layout has {self.repeat or 1}")
+        if shape[-1:] != (self.repeat or 1,):
+            raise ConfigError(f"pack: values of shape {shape} given, the layout has {self.repeat or 1} records")
         words = np.zeros((*shape[:-1], self.columns + 1), dtype=np.uint64)
         offset = 0
         for field, array in zip(self.fields, arrays, strict=True):
-            if array.size and (array.min() < field.low or array.max() > field.high):
-                bad = array.min() if array.min() < field.low else array.max()
-                raise ConfigError(f"{field.name} must be {field.low} to {field.high}, not {bad}")
             bits = np.broadcast_to(array & ((1 << field.bits) - 1), shape).astype(np.uint64)
             for n in range(shape[-1]):
                 column, shift = divmod(offset + n * self.record_bits, COLUMN_BITS)

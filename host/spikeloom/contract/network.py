@@ -13,6 +13,8 @@ from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+from zlib import error as ZlibError  # noqa: N812 - an exception named like the others
 
 import numpy as np
 
@@ -99,7 +101,7 @@ class Population:
                 raise NetworkError(
                     f"population {self.name}: {name} of neuron {at} is {values[at]}, must be {first} to {last}"
                 )
-        if self.reset is Reset.SUBTRACT and (self.theta < -1).any():
+        if self.reset is Reset.SUBTRACT and np.any(self.theta < -1):
             raise NetworkError(f"population {self.name}: reset SUBTRACT needs theta >= -1, so that v cannot overflow")
         exponent = 1 << EXPONENT_BITS - 1
         if not -exponent <= self.weight_exponent < exponent:
@@ -142,6 +144,8 @@ class Drive:
     """A current input: per sample and tick, ``round(scale * (weights @ x))`` is added to the target's ``bias``.
 
     ``weights`` are real, ``(target.size, source.size)``; ``scale`` is state units per unit of current, a target neuron.
+    The last bits of a matrix product depend on how many samples are multiplied at once, and near one half they decide:
+    so the product is first rounded to ``2**-16``.
     """
 
     source: str
@@ -151,7 +155,8 @@ class Drive:
 
     def biases(self, samples: np.ndarray) -> np.ndarray:
         """``int64 (..., target.size)`` for real samples ``(..., source.size)``: what golden and board both add."""
-        return np.rint((np.asarray(samples, dtype=np.float64) @ self.weights.T) * self.scale).astype(np.int64)
+        exact = (np.asarray(samples, dtype=np.float64) @ self.weights.T) * self.scale
+        return np.rint(np.rint(exact * 2.0**16) * 2.0**-16).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,7 +181,7 @@ class QuantisedNetwork:
     report: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [p.name for p in (*self.inputs, *self.populations)]
+        names = [p.name for p in self.inputs] + [p.name for p in self.populations]
         if len(set(names)) != len(names):
             raise NetworkError(f"network: population names repeat: {sorted(n for n in names if names.count(n) > 1)}")
         for population in self.populations:
@@ -185,15 +190,18 @@ class QuantisedNetwork:
             self._check_projection(projection)
         for drive in self.drives:
             self._check_ends(drive)
-            if self.input(drive.source).kind is not InputKind.CURRENTS:
+            if drive.source not in self._currents:
                 raise NetworkError(f"drive {drive.source} -> {drive.target}: the source is no input of currents")
         for output, name in self.outputs.items():
             if name not in {p.name for p in self.populations}:
                 raise NetworkError(f"output {output}: there is no population {name}")
+        for output in (*self.states, *self.state_scale):
+            if output not in self.outputs:
+                raise NetworkError(f"network: states or state_scale name {output}, which is no output")
 
     def _check_ends(self, edge: Projection | Drive) -> None:
         where = f"{edge.source} -> {edge.target}"
-        sizes = {p.name: p.size for p in (*self.inputs, *self.populations)}
+        sizes = {p.name: p.size for p in self.inputs} | {p.name: p.size for p in self.populations}
         for end in (edge.source, edge.target):
             if end not in sizes:
                 raise NetworkError(f"projection {where}: there is no population {end}")
@@ -208,6 +216,8 @@ class QuantisedNetwork:
     def _check_projection(self, projection: Projection) -> None:
         self._check_ends(projection)
         where, weights, numerics = f"projection {projection.name}", projection.weights, self.numerics
+        if projection.source in self._currents:
+            raise NetworkError(f"{where}: the source is an input of currents, which enters by a drive")
         if weights.dtype.kind not in "iu":
             raise NetworkError(f"{where}: weights must be integers, not {weights.dtype}")
         if weights.size and not (numerics.weight_min <= weights.min() and weights.max() <= numerics.weight_max):
@@ -220,6 +230,10 @@ class QuantisedNetwork:
         if projection.delay < 0:
             raise NetworkError(f"{where}: delay must be at least 0, not {projection.delay}")
 
+    @property
+    def _currents(self) -> set[str]:
+        return {i.name for i in self.inputs if i.kind is InputKind.CURRENTS}
+
     def input(self, name: str) -> InputPopulation:
         return next(p for p in self.inputs if p.name == name)
 
@@ -229,7 +243,7 @@ class QuantisedNetwork:
     def save(self, path: str | Path) -> None:
         """Write the network to one ``.npz`` file: a manifest in JSON and arrays."""
         with open(path, "wb") as file:
-            np.savez_compressed(file, **self.to_arrays())
+            np.savez_compressed(file, **self.to_arrays())  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> QuantisedNetwork:
@@ -237,7 +251,7 @@ class QuantisedNetwork:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls.from_arrays(dict(arrays))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ZlibError) as error:
             raise ImageError(f"{path}: not a quantised network of format {NETWORK_VERSION}: {error}") from error
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -264,7 +278,7 @@ class QuantisedNetwork:
             "populations": populations, "projections": projections, "drives": drives, "outputs": dict(self.outputs),
             "states": list(self.states), "state_scale": list(self.state_scale), "report": dict(self.report),
         }  # fmt: skip
-        arrays["network"] = np.frombuffer(json.dumps(manifest).encode(), dtype=np.uint8)
+        arrays["network"] = np.frombuffer(json.dumps(manifest, default=_plain).encode(), dtype=np.uint8)
         return arrays
 
     @classmethod
@@ -282,7 +296,7 @@ class QuantisedNetwork:
             populations=[
                 Population(
                     **{**p, "shape": tuple(p["shape"]), "reset": Reset(p["reset"])},
-                    **{name: arrays[f"population/{p['name']}/{name}"] for name in Population.ARRAYS},
+                    **{name: arrays[f"population/{p['name']}/{name}"] for name in Population.ARRAYS},  # type: ignore[arg-type]
                 )
                 for p in manifest["populations"]
             ],
@@ -299,3 +313,10 @@ class QuantisedNetwork:
             state_scale={name: arrays[f"state_scale/{name}"] for name in manifest["state_scale"]},
             report=manifest["report"],
         )
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as JSON has them: shapes and reports are often computed."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")

@@ -46,7 +46,7 @@ def parameter_layout(numerics: Numerics) -> Layout:
     that tick, and ``NEVER`` marks an unused one.
     """
     state = numerics.state_bits
-    fields = (
+    fields: tuple[Field, ...] = (
         Field("alpha", DECAY_BITS + 1),
         Field("beta", DECAY_BITS + 1),
         Field("theta", state, signed=True),

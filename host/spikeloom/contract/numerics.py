@@ -52,6 +52,8 @@ class Numerics:
     state_bits: int = 24
 
     def __post_init__(self) -> None:
+        if self.profile not in tuple(Profile):
+            raise ConfigError(f"numerics: profile must be one of {[str(p) for p in Profile]}, not {self.profile!r}")
         object.__setattr__(self, "profile", Profile(self.profile))
         if self.weight_bits not in WEIGHT_BITS:
             raise ConfigError(f"numerics: weight_bits must be one of {WEIGHT_BITS}, not {self.weight_bits}")
