@@ -14,7 +14,7 @@ from .stage import ElasticStage
 
 
 def visit_layout(config: ArrayConfig) -> data.StructLayout:
-    """One weight word to visit: its address, whose row it adds to (or ``sparse``: the word knows) and when it counts."""
+    """A weight word to visit: its address, the row that it adds to (``sparse``: it knows itself), when it counts."""
     core = config.core
     return data.StructLayout({"word": core.word_bits, "row": core.row_bits, "delay": core.slot_bits, "sparse": 1})
 

@@ -1,0 +1,169 @@
+"""One core: neurons time-multiplexed on lanes, their synapses, and all that an event does to them."""
+
+from amaranth import *
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikeloom.contract.config import ArrayConfig, bits_for
+from spikeloom.contract.neuron import LATENCY_BITS, NEVER
+from spikeloom.contract.ring import Counter, Register, Space, spaces
+
+from .accumulator import Accumulator
+from .bus import BusSignature, share
+from .emitter import Emitter
+from .layout import struct
+from .registers import Counters, Registers
+from .update import NeuronUnit
+from .walker import Walker
+
+
+class Core(wiring.Component):
+    """Accumulates events into the slots of coming ticks; on ``start``, updates its neurons with those of this tick.
+
+    ::
+
+        events -> FIFO -> Walker -> Accumulator -> NeuronUnit -> Emitter -> spikes
+                                         ^
+                                    drains, a row every groups cycles
+
+    Events are taken at any time, also while neurons are updated: taking them never depends on sending.
+
+    Members
+    -------
+    events : ``In(stream(flit))``, spikes : ``Out(stream(flit))``
+    start : ``In(1)``, flush : ``In(6)``
+        Begin a tick, while the core is idle; the number of the flush tick, or 0.
+    reset_state : ``In(1)``
+        Clear states, sums and the tick, while the core is idle; takes as many cycles as the deeper memory has rows.
+    unrouted : ``In(3)``
+        Flits that the router could not route in this cycle, for the counter.
+    lost : ``Out(1)``
+        In this cycle the core refused an event or its router a flit.
+    idle : ``Out(1)``
+        Nothing is under way.
+    bus : ``In(BusSignature())``
+    """
+
+    def __init__(self, config: ArrayConfig):
+        self.config = config
+        flit = stream.Signature(struct(config.flit_layout))
+        super().__init__(
+            {
+                "events": In(flit),
+                "spikes": Out(flit),
+                "start": In(1),
+                "flush": In(LATENCY_BITS),
+                "reset_state": In(1),
+                "unrouted": In(3),
+                "lost": Out(1),
+                "idle": Out(1),
+                "bus": In(BusSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        core = self.config.core
+        m.submodules.walker = walker = Walker(self.config)
+        m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.submodules.neurons = neurons = NeuronUnit(self.config)
+        m.submodules.emitter = emitter = Emitter(self.config)
+        m.submodules.counters = counters = Counters()
+        m.submodules.registers = registers = Registers()
+        share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
+
+        flit = struct(self.config.flit_layout)
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=flit.size, depth=core.event_fifo)
+        m.d.comb += [
+            queue.w_data.eq(self.events.payload.as_value()),
+            queue.w_en.eq(self.events.valid),
+            self.events.ready.eq(queue.w_rdy),
+            walker.events.payload.eq(queue.r_data),
+            walker.events.valid.eq(queue.r_rdy),
+            queue.r_en.eq(walker.events.ready),
+        ]
+        wiring.connect(m, walker.visits, accumulator.visits)
+        wiring.connect(m, emitter.flits, wiring.flipped(self.spikes))
+
+        updating = self._update(m, accumulator, neurons, emitter, counters, registers)
+        clearing = self._clear(m, accumulator, neurons)
+
+        visited = walker.visits.valid & walker.visits.ready
+        under_way = (queue.level != 0) | ~walker.idle
+        m.d.comb += [
+            counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en),
+            counters.step[Counter.WORDS].eq(visited),
+            counters.step[Counter.SYNAPSES].eq(walker.synapses),
+            counters.step[Counter.WAITS].eq(under_way & ~visited),
+            counters.step[Counter.SPIKES].eq(neurons.spikes),
+            counters.step[Counter.SATURATIONS].eq(neurons.saturations),
+            counters.step[Counter.REFUSED].eq(walker.refused),
+            counters.step[Counter.UNROUTED].eq(self.unrouted),
+            self.lost.eq(walker.refused | (self.unrouted != 0)),
+            self.idle.eq(
+                ~under_way & accumulator.idle & neurons.idle & emitter.idle
+                & ~updating & ~clearing & ~self.start & ~self.reset_state
+            ),
+        ]  # fmt: skip
+        return m
+
+    def _update(self, m, accumulator, neurons, emitter, counters, registers) -> Value:
+        """Drain the rows in use, no faster than the neuron unit works and the emitter has room for."""
+        core = self.config.core
+        slot = Signal(core.slot_bits, init=core.slots - 1)
+        row = Signal(core.row_bits)
+        left = Signal(core.count_bits)
+        pause = Signal(range(core.groups))
+        room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
+        due = Signal()
+        fired = Signal()
+        m.d.comb += [
+            due.eq((left != 0) & (pause == 0)),
+            accumulator.drain.eq(due & (room != 0)),
+            accumulator.drain_row.eq(row),
+            accumulator.slot.eq(slot),
+            neurons.sums_valid.eq(accumulator.sums_valid),
+            neurons.sums_row.eq(accumulator.sums_row),
+            neurons.sums.eq(accumulator.sums),
+            fired.eq(neurons.fired.any()),
+            emitter.push.eq(neurons.fired_valid & fired),
+            emitter.row.eq(neurons.fired_row),
+            emitter.fired.eq(neurons.fired),
+            counters.step[Counter.STALLS].eq(due & ~accumulator.drain),
+        ]
+        # A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or is popped.
+        given_back = (neurons.fired_valid & ~fired) + emitter.popped
+        m.d.sync += room.eq(room - accumulator.drain + given_back)
+        with m.If(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        with m.If(accumulator.drain):
+            m.d.sync += [row.eq(row + 1), left.eq(left - 1), pause.eq(core.groups - 1)]
+        with m.If(self.start):
+            m.d.sync += [
+                slot.eq(slot + 1),
+                row.eq(0),
+                left.eq(registers.values[Register.ROWS]),
+                neurons.flush.eq(self.flush),
+            ]
+            with m.If(started := Signal(name="started")), m.If(neurons.tick != NEVER - 1):
+                m.d.sync += neurons.tick.eq(neurons.tick + 1)
+            with m.Else():
+                m.d.sync += started.eq(1)
+        with m.If(self.reset_state):
+            m.d.sync += [started.eq(0), neurons.tick.eq(0)]
+        return left != 0
+
+    def _clear(self, m, accumulator, neurons) -> Value:
+        """Write zeros over all sums and states, side by side."""
+        geometry = spaces(self.config)
+        depths = {accumulator: geometry[Space.ACCUMULATOR].depth, neurons: geometry[Space.STATE].depth}
+        depth = max(depths.values())
+        address = Signal(bits_for(depth))
+        clearing = Signal()
+        for part, part_depth in depths.items():
+            m.d.comb += [part.clear.eq(clearing & (address < part_depth)), part.clear_address.eq(address)]
+        with m.If(clearing):
+            m.d.sync += [address.eq(address + 1), clearing.eq(address != depth - 1)]
+        with m.If(self.reset_state):
+            m.d.sync += [address.eq(0), clearing.eq(1)]
+        return clearing

@@ -1,0 +1,92 @@
+"""From rows of spikes to flits, one a cycle."""
+
+from amaranth import *
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikeloom.contract.config import ArrayConfig
+from spikeloom.contract.ring import Space, spaces
+
+from .bus import BusSignature
+from .layout import struct
+from .memory import RingMemory
+
+
+class Emitter(wiring.Component):
+    """Queues the rows in which somebody fired and sends a flit for each spike, lowest lane first.
+
+    A row whose emission record is not valid sends nothing. 1 flit a cycle, 2 cycles between rows.
+
+    Members
+    -------
+    push : ``In(1)``, row : ``In(row_bits)``, fired : ``In(lanes)``
+        Queue a row; the caller reserves the room (``spike_fifo`` rows).
+    popped : ``Out(1)``
+        A row has left the queue.
+    flits : ``Out(stream(flit))``
+    idle : ``Out(1)``
+        Queue and registers are empty.
+    bus : ``In(BusSignature())``
+        Space EMISSION.
+    """
+
+    def __init__(self, config: ArrayConfig):
+        self.config = config
+        super().__init__(
+            {
+                "push": In(1),
+                "row": In(config.core.row_bits),
+                "fired": In(config.core.lanes),
+                "popped": Out(1),
+                "flits": Out(stream.Signature(struct(config.flit_layout))),
+                "idle": Out(1),
+                "bus": In(BusSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        core = self.config.core
+        m.submodules.emissions = emissions = RingMemory(Space.EMISSION, spaces(self.config)[Space.EMISSION])
+        wiring.connect(m, wiring.flipped(self.bus), emissions.bus)
+
+        entry = data.StructLayout({"fired": core.lanes, "row": core.row_bits})
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=entry.size, depth=core.spike_fifo)
+        head = data.View(entry, queue.r_data)
+        m.d.comb += [
+            queue.w_en.eq(self.push),
+            queue.w_data.eq(Cat(self.fired, self.row)),
+            emissions.address.eq(head.row),
+            emissions.enable.eq(queue.r_en),
+            self.popped.eq(queue.r_en & queue.r_rdy),
+        ]
+
+        # The row at work: the lowest lane of those still waiting goes next.
+        waiting = Signal(core.lanes)
+        record = emissions.data
+        lane = Signal(range(core.lanes))
+        for n in reversed(range(core.lanes)):
+            with m.If(waiting[n]):
+                m.d.comb += lane.eq(n)
+        free = Signal()
+        lowest_cleared = Signal(core.lanes)
+        m.d.comb += [
+            free.eq(~self.flits.valid | self.flits.ready),
+            lowest_cleared.eq(waiting & (waiting - 1)),
+            queue.r_en.eq(waiting == 0),
+        ]
+        with m.If(free):
+            m.d.sync += self.flits.valid.eq(0)
+        with m.If(waiting == 0), m.If(queue.r_rdy):
+            m.d.sync += waiting.eq(head.fired)
+        with m.Elif(~record.valid):
+            m.d.sync += waiting.eq(0)
+        with m.Elif(free):
+            m.d.sync += [
+                waiting.eq(lowest_cleared),
+                self.flits.valid.eq(1),
+                self.flits.p.key.eq(record.key),
+                self.flits.p.index.eq(record.index + (lane << record.shift)),
+            ]
+        m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~self.flits.valid)
+        return m
