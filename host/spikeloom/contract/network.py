@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -14,7 +15,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
-from zlib import error as ZlibError  # noqa: N812 - an exception named like the others
 
 import numpy as np
 
@@ -251,7 +251,7 @@ class QuantisedNetwork:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return cls.from_arrays(dict(arrays))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ZlibError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
             raise ImageError(f"{path}: not a quantised network of format {NETWORK_VERSION}: {error}") from error
 
     def to_arrays(self) -> dict[str, np.ndarray]:

@@ -1,0 +1,182 @@
+"""A network on samples: batches of samples, in each the populations group by group, in each group tick by tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeloom.contract.errors import ConfigError
+from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
+
+from .neuron import Parameters, State, step
+from .order import components
+from .result import GoldenResult, PopulationResult, per_output
+from .samples import Samples, check_biases, check_samples
+
+MEMORY = 128 << 20
+"""Bytes that the temporary arrays of a batch may take, roughly."""
+
+CACHED = 1 << 15
+"""Neurons that are updated at once at most: their arrays then stay in the processor's cache."""
+
+STATES = ("u", "v", "r")
+
+Progress = Callable[[int, int], None]
+
+
+def run(
+    network: QuantisedNetwork, samples: Samples, record: Iterable[str] = (), progress: Progress | None = None
+) -> GoldenResult:
+    """Run a network on samples, each from zero states.
+
+    Args:
+        network: what to run.
+        samples: ``(samples, ticks, *input shape)``, or a dict of such arrays by input name: spikes, counts or currents
+            as the inputs' kinds say.
+        record: which of ``u``, ``v`` and ``r`` to keep of every population and tick.
+        progress: called after each batch with the number of samples done, and of all.
+
+    Raises:
+        SampleError: samples that the inputs cannot be, or currents that make a bias out of the state's range.
+        NetworkError: projections that close a loop without delay.
+    """
+    record = tuple(record)
+    if unknown := set(record) - {"spikes", *STATES}:
+        raise ConfigError(f"record: {sorted(unknown)} are unknown, there are {', '.join(STATES)}")
+    sources = check_samples(network, samples)
+    model = _Model(network, sources, record)
+    total = model.samples
+    for first in range(0, total, model.batch):
+        last = min(first + model.batch, total)
+        model.run(slice(first, last))
+        if progress:
+            progress(last, total)
+    return model.result()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Synapses:
+    """A projection, its weights transposed in a type whose sums of products are exact."""
+
+    source: str
+    target: str
+    delay: int
+    weights: np.ndarray
+    fanout: np.ndarray
+
+    @classmethod
+    def of(cls, projection: Projection, largest: int) -> _Synapses:
+        """``largest`` bounds the spikes of a source neuron in one tick."""
+        weights = projection.weights.astype(np.int64)
+        bound = largest * int(np.abs(weights).sum(axis=1).max(initial=0))
+        dtype = np.float32 if bound < 1 << 24 else np.float64 if bound < 1 << 53 else np.int64
+        return cls(
+            source=projection.source,
+            target=projection.target,
+            delay=projection.delay,
+            weights=np.ascontiguousarray(weights.T, dtype=dtype),
+            fanout=projection.fanout(),
+        )
+
+    def sums(self, spikes: np.ndarray) -> np.ndarray:
+        """Weighted sums ``int64 (..., target)`` of spikes or counts ``(..., source)``."""
+        flat = np.ascontiguousarray(spikes, dtype=self.weights.dtype).reshape(-1, len(self.weights))
+        return (flat @ self.weights).astype(np.int64).reshape(*spikes.shape[:-1], -1)
+
+
+class _Model:
+    """One run: the network made ready, and the results as they grow."""
+
+    def __init__(self, network: QuantisedNetwork, sources: dict[str, np.ndarray], record: tuple[str, ...]):
+        self.network = network
+        self.samples, self.ticks = next(iter(sources.values())).shape[:2]
+        self.components = components(network)
+        self.parameters = {p.name: Parameters.of(p) for p in network.populations}
+        self.size = {p.name: p.size for p in network.populations}
+        largest = {i.name: i.max_count for i in network.inputs if i.kind is InputKind.COUNTS}
+        self.synapses = [_Synapses.of(p, largest.get(p.source, 1)) for p in network.projections]
+        shown = {network.outputs[output] for output in network.states}
+        self.populations = {
+            p.name: PopulationResult(
+                spikes=np.zeros((self.samples, self.ticks, p.size), dtype=bool),
+                **{x: self._integers(p.size) for x in STATES if x in record or (x == "v" and p.name in shown)},
+            )
+            for p in network.populations
+        }
+        self.sources = sources | {name: p.spikes for name, p in self.populations.items()}
+        self.saturations = {name: np.zeros(self.samples, dtype=np.int64) for name in self.size}
+        self.events = np.zeros((self.samples, len(self.synapses)), dtype=np.int64)
+        self.operations = np.zeros_like(self.events)
+        self.batch = self._batch()
+
+    def _integers(self, size: int) -> np.ndarray:
+        return np.zeros((self.samples, self.ticks, size), dtype=np.int32)
+
+    def _batch(self) -> int:
+        """Samples at once: accumulators of a group, one source and one product over all ticks must fit the memory."""
+        group = max((sum(self.size[name] for name in names) for names in self.components), default=1)
+        wide = max(source.shape[2] for source in self.sources.values())
+        by_memory = MEMORY // (8 * max(1, self.ticks) * max(1, 3 * group + 2 * wide))
+        by_cache = CACHED // max((*self.size.values(), 1))
+        return max(1, min(by_memory, max(16, by_cache)))
+
+    def run(self, window: slice) -> None:
+        """Run a batch: the samples of a window."""
+        for group in self.components:
+            self._run_group(group, window)
+        spikes: dict[str, np.ndarray] = {}
+        for n, synapses in enumerate(self.synapses):
+            if synapses.source not in spikes:
+                spikes[synapses.source] = self.sources[synapses.source][window].sum(axis=1, dtype=np.int64)
+            self.events[window, n] = spikes[synapses.source].sum(axis=1)
+            self.operations[window, n] = spikes[synapses.source] @ synapses.fanout
+
+    def _run_group(self, group: list[str], window: slice) -> None:
+        """Run all ticks of populations that may form loops; all other sources have run. Arrays are tick by tick."""
+        samples = window.stop - window.start
+        acc = {name: np.zeros((self.ticks, samples, self.size[name]), dtype=np.int64) for name in group}
+        inner = []
+        for synapses in (s for s in self.synapses if s.target in acc):
+            if synapses.source in acc:
+                inner.append(synapses)
+            elif (reach := self.ticks - synapses.delay) > 0:
+                spikes = self.sources[synapses.source][window, :reach].swapaxes(0, 1)
+                acc[synapses.target][synapses.delay :] += synapses.sums(spikes)
+        biases = {name: self._biases(name, window) for name in group}
+        states = {name: State.zeros((samples, self.size[name])) for name in group}
+        for tick in range(self.ticks):
+            for name in group:
+                parameters, bias, result = self.parameters[name], biases[name], self.populations[name]
+                if bias is not None:
+                    parameters = parameters.with_bias(bias[:, tick])
+                after = step(self.network.numerics, parameters, states[name], acc[name][tick])
+                states[name] = after.state
+                self.saturations[name][window] += after.saturations.sum(axis=1, dtype=np.int64)
+                result.spikes[window, tick] = after.s
+                for x in STATES:
+                    if (array := getattr(result, x)) is not None:
+                        array[window, tick] = getattr(after, x)
+                for synapses in inner:
+                    if synapses.source == name and tick + synapses.delay < self.ticks:
+                        acc[synapses.target][tick + synapses.delay] += synapses.sums(after.s)
+
+    def _biases(self, name: str, window: slice) -> np.ndarray | None:
+        """The potential's biases ``(samples, ticks, size)`` where currents drive the population, otherwise None."""
+        drives = [d for d in self.network.drives if d.target == name]
+        if not drives:
+            return None
+        population, high = self.network.population(name), self.network.numerics.state_max
+        biases = np.asarray(population.bias) + sum(d.biases(self.sources[d.source][window]) for d in drives)
+        check_biases(population, -high - 1, high, biases, window.start)
+        return biases
+
+    def result(self) -> GoldenResult:
+        return GoldenResult(
+            **per_output(self.network, self.populations),
+            populations=self.populations,
+            saturations=self.saturations,
+            events=self.events,
+            synapses=self.operations,
+        )
