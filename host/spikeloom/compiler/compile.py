@@ -1,0 +1,122 @@
+"""From a quantised network to an image: schedule, place, map."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from ..contract.boards import BOARDS
+from ..contract.config import ArrayConfig
+from ..contract.errors import ConfigError, FitError, NetworkError
+from ..contract.network import InputKind, QuantisedNetwork
+from ..contract.numerics import Numerics
+from ..contract.ring import Space
+from ..image import Image
+from .mapping import Used, build
+from .overflow import accumulator_bits_needed
+from .place import Placement, place
+from .schedule import check_slots, schedule
+from .sizing import auto
+
+
+def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
+    """Map a network on an array.
+
+    ``target`` is a configuration, a board's name (see :data:`spikeloom.contract.boards.BOARDS`), or "auto",
+    "auto:WxH", "auto:WxH:LANES": an array sized for the network.
+
+    Raises :class:`FitError` for what does not fit, :class:`NetworkError` for what cannot run at all.
+    """
+    _check_network(network)
+    config = resolve(network, target)
+    _check_numerics(network.numerics, config.numerics)
+    needed = accumulator_bits_needed(network)
+    if needed > config.numerics.accumulator_bits:
+        raise FitError(
+            f"accumulator_bits: the weights of one tick can sum up to {needed} bits, the array's accumulators have "
+            f"{config.numerics.accumulator_bits}: raise accumulator_bits to {needed} (12 to 24), or scale weights down"
+        )
+    plan = schedule(network)
+    check_slots(network, plan, config.core.slots)
+    placement = place(network, config, plan)
+    memories, used = build(network, config, placement)
+    return Image(
+        config=config,
+        network=network,
+        memories=memories,
+        used=used,
+        slices=placement.slices,
+        input_keys=placement.input_keys,
+        report=_report(network, config, placement, used),
+    )
+
+
+def resolve(network: QuantisedNetwork, target: ArrayConfig | str) -> ArrayConfig:
+    """The configuration that a target stands for."""
+    if isinstance(target, ArrayConfig):
+        return target
+    if target == "auto" or target.startswith("auto:"):
+        return auto(network, target)
+    if target in BOARDS:
+        return BOARDS[target].for_numerics(network.numerics)
+    raise ConfigError(
+        f"target {target!r}: must be an ArrayConfig, auto, auto:WxH, auto:WxH:LANES or a board: "
+        f"{', '.join(sorted(BOARDS))}"
+    )
+
+
+def _check_network(network: QuantisedNetwork) -> None:
+    currents = {i.name for i in network.inputs if i.kind is InputKind.CURRENTS}
+    for edge in network.projections:
+        if edge.source in currents:
+            raise NetworkError(f"projection {edge.name}: the source is an input of currents: those need a drive")
+
+
+def _check_numerics(network: Numerics, array: Numerics) -> None:
+    for f in fields(Numerics):
+        ours, theirs = getattr(network, f.name), getattr(array, f.name)
+        if f.name != "accumulator_bits" and ours != theirs:
+            raise FitError(
+                f"numerics: the network has {f.name} = {ours}, the array {theirs}: quantise for the array's numerics, "
+                "or build the array with the network's"
+            )
+
+
+def _report(network: QuantisedNetwork, config: ArrayConfig, placement: Placement, used: Used) -> dict[str, Any]:
+    core = config.core
+
+    def per_core(space: Space) -> list[int]:
+        return [used.get((n, space), 0) for n in range(config.cores)]
+
+    delays = [link.delay for link in placement.links]
+    index = max([s.size for s in placement.slices] + [i.size for i in network.inputs], default=0)
+    entries: dict[str, tuple[list[int], int, int]] = {
+        name: (each, max(each), limit)
+        for name, each, limit in (
+            ("rows", per_core(Space.EMISSION), core.rows),
+            ("words", per_core(Space.WEIGHT), core.words),
+            ("projections", per_core(Space.PROJECTION), core.projections),
+            ("pointers", per_core(Space.POINTER), core.pointers),
+        )
+    }
+    heard = [{link.key for link in placement.links if link.target.core == n} for n in range(config.cores)]
+    entries["keys"] = ([len(keys) for keys in heard], placement.keys, config.keys)
+    entries["slots"] = ([], max(delays, default=0) + 1, core.slots)
+    entries["index"] = ([], index, 1 << config.index_bits)
+    entries["accumulator"] = ([], accumulator_bits_needed(network), config.numerics.accumulator_bits)
+    neurons = np.zeros(config.cores, dtype=np.int64)
+    for s in placement.slices:
+        neurons[s.core] += s.size
+    return {
+        "cores": config.cores,
+        "neurons": int(neurons.sum()),
+        "neurons_per_core": neurons.tolist(),
+        "synapses": int(sum(e.fanout().sum() for e in network.projections)),
+        "latency": max((s.latency for s in placement.slices), default=0),
+        "resources": {
+            name: {"per_core": each, "used": int(most), "limit": limit, "share": most / limit if limit else 0.0}
+            for name, (each, most, limit) in entries.items()
+        },
+    }

@@ -1,0 +1,233 @@
+"""Memories: what every table of every core holds for a placed network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..contract.config import ArrayConfig, CoreConfig
+from ..contract.errors import FitError
+from ..contract.fabric import HOST, multicast_tree
+from ..contract.network import Population, QuantisedNetwork
+from ..contract.neuron import NEVER
+from ..contract.numerics import Profile
+from ..contract.ring import Register, Space, spaces
+from ..image import NO_KEY, Slice
+from .place import Link, Placement, blocks
+
+UNMAPPED = (Space.STATE, Space.ACCUMULATOR, Space.COUNTER)
+"""Spaces that no image fills: a reset of the states and the counters' own commands clear them."""
+
+Memories = dict[tuple[int, Space], np.ndarray]
+Used = dict[tuple[int, Space], int]
+
+
+@dataclass(kw_only=True)
+class _Tables:
+    """What grows while the links of one core are laid out."""
+
+    words: list[np.ndarray] = field(default_factory=list)
+    word_rows: list[np.ndarray] = field(default_factory=list)
+    pointers: list[tuple[int, int, int]] = field(default_factory=list)
+    projections: list[dict[str, int]] = field(default_factory=list)
+    keys: dict[int, list[int]] = field(default_factory=dict)
+    at: int = 0
+
+    def add(self, words: np.ndarray, rows: np.ndarray) -> None:
+        self.words.append(words)
+        self.word_rows.append(rows)
+        self.at += len(words)
+
+
+def build(network: QuantisedNetwork, config: ArrayConfig, placement: Placement) -> tuple[Memories, Used]:
+    """Words of each core's spaces, ``uint32 (depth, stride)``, and the number of records in use."""
+    memories: Memories = {}
+    used: Used = {}
+    geometry = spaces(config)
+    for core in range(config.cores):
+        for space, shape in geometry.items():
+            if space not in UNMAPPED:
+                memories[core, space] = np.zeros((shape.depth, shape.stride), dtype=np.uint32)
+                used[core, space] = 0
+        _lay_out(config, core, [link for link in placement.links if link.target.core == core], memories, used)
+        _fill_rows(network, config, core, placement, memories, used)
+    for key, masks in routes(config, placement).items():
+        for core, mask in enumerate(masks):
+            memories[core, Space.ROUTE][key, 0] = mask
+    for core in range(config.cores):
+        used[core, Space.ROUTE] = config.keys  # a key of an earlier network must not find its way
+    return memories, used
+
+
+def routes(config: ArrayConfig, placement: Placement) -> dict[int, np.ndarray]:
+    """Ports by which each key leaves each router, ``uint32 (cores,)`` a key."""
+    homes = dict.fromkeys(placement.input_keys.values(), HOST) | {s.key: s.core for s in placement.slices}
+    homes.pop(NO_KEY, None)
+    destinations: dict[int, set[int]] = {key: set() for key in homes}
+    for link in placement.links:
+        destinations[link.key].add(link.target.core)
+    for key in placement.to_host:
+        destinations[key].add(HOST)
+    return {key: multicast_tree(config, home, sorted(destinations[key])) for key, home in homes.items()}
+
+
+def _lay_out(config: ArrayConfig, number: int, links: list[Link], memories: Memories, used: Used) -> None:
+    """Weights, pointers, projections and keys of one core."""
+    core, tables, sources = config.core, _Tables(), {}
+    for link in sorted(links, key=lambda link: link.key):  # a key's projections lie side by side
+        record = (_sparse if link.projection.sparse else _dense)(core, link, tables)
+        tables.keys.setdefault(link.key, []).append(len(tables.projections))
+        tables.projections.append(record | {"delay": link.delay, "sparse": int(link.projection.sparse)})
+        sources[link.key] = link.sources
+    _check_depths(core, number, tables)
+
+    def fill(space: Space, records: np.ndarray) -> None:
+        memories[number, space][: len(records), : records.shape[1]] = records
+        used[number, space] = len(records)
+
+    if tables.at:
+        fill(Space.WEIGHT, core.weight_layout.pack({"weight": np.concatenate(tables.words)}))
+        if core.sparse:
+            fill(Space.WORD_ROW, core.word_row_layout.pack({"row": np.concatenate(tables.word_rows)}))
+    if tables.pointers:
+        start, count, fanout = np.array(tables.pointers).T
+        fill(Space.POINTER, core.pointer_layout.pack({"start": start, "count": count, "fanout": fanout}))
+    if tables.projections:
+        columns = {name: np.array([p[name] for p in tables.projections]) for name in tables.projections[0]}
+        fill(Space.PROJECTION, core.projection_layout.pack(columns))
+    keys = {name: np.zeros(config.keys, dtype=np.int64) for name in ("first", "count", "sources")}
+    for key, entries in tables.keys.items():
+        keys["first"][key], keys["count"][key], keys["sources"][key] = entries[0], len(entries), sources[key]
+    fill(Space.KEY, config.key_layout.pack(keys))
+
+
+def _dense(core: CoreConfig, link: Link, tables: _Tables) -> dict[str, int]:
+    """All words of a source one after the other, a row each."""
+    rows = link.target.rows(core.lanes)
+    if core.numerics.weight_bits == 1:
+        values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
+        values[: link.target.size] = link.weights < 0
+    else:
+        values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
+        values[: link.target.size] = link.weights
+    base = tables.at
+    words = values.T.reshape(link.sources * rows, core.lanes)
+    tables.add(words, np.tile(np.arange(link.target.row0, link.target.row0 + rows), link.sources))
+    return {"base": base, "count": rows, "row": link.target.row0, "fanout": link.target.size}
+
+
+def _sparse(core: CoreConfig, link: Link, tables: _Tables) -> dict[str, int]:
+    """Only the words that hold a synapse; each carries its row, and each source points at its own."""
+    present = blocks(link.weights, core.lanes)  # (sources, rows)
+    rows = present.shape[1]
+    values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
+    values[: link.target.size] = link.weights
+    words = values.T.reshape(link.sources, rows, core.lanes)[present]
+    at_row = np.nonzero(present)[1]
+    if core.numerics.weight_bits == 1:
+        lanes_used = np.minimum(core.lanes, link.target.size - at_row * core.lanes)
+        if (np.count_nonzero(words, axis=1) != lanes_used).any():
+            raise FitError(
+                f"projection {link.projection.name}: a word of {core.lanes} lanes holds synapses and gaps, and 1-bit "
+                "weights have no zero: use weight_bits = 2"
+            )
+        words = (words < 0).astype(np.int64)
+    counts = present.sum(axis=1)
+    starts = tables.at + np.cumsum(counts) - counts
+    fanouts = np.count_nonzero(link.weights, axis=0)
+    base = len(tables.pointers)
+    starts[counts == 0] = 0  # a start beyond the memory's end would not fit its field
+    tables.pointers += zip(starts.tolist(), counts.tolist(), fanouts.tolist(), strict=True)
+    tables.add(words, link.target.row0 + at_row)
+    return {"base": base, "count": 0, "row": 0, "fanout": 0}
+
+
+def _check_depths(core: CoreConfig, number: int, tables: _Tables) -> None:
+    for name, needed, have in (
+        ("words", tables.at, core.words),
+        ("pointers", len(tables.pointers), core.pointers),
+        ("projections", len(tables.projections), core.projections),
+    ):
+        if needed > have:
+            raise FitError(
+                f"{name}: core {number} takes {needed} of its {have}, {needed - have} too few: raise {name} to {needed}"
+            )
+
+
+def _fill_rows(
+    network: QuantisedNetwork, config: ArrayConfig, number: int, placement: Placement, memories: Memories, used: Used
+) -> None:
+    """Parameters, biases, emission records and the number of rows of one core."""
+    core = config.core
+    here = [s for s in placement.slices if s.core == number]
+    rows = max((s.row0 + s.rows(core.lanes) for s in here), default=0)
+    shape = (rows, core.lanes)
+    parameters = {f.name: np.zeros(shape, dtype=np.int64) for f in core.parameter_layout.fields}
+    parameters["theta"][:] = core.numerics.state_max
+    parameters["latency"][:] = NEVER
+    biases = {f.name: np.zeros(shape, dtype=np.int64) for f in core.bias_layout.fields}
+    emission = {f.name: np.zeros(rows, dtype=np.int64) for f in config.emission_layout.fields}
+    for s in here:
+        population = network.population(s.population)
+        own = slice(s.row0 * core.lanes, s.row0 * core.lanes + s.size)
+        for name, values in _parameters(population, s, core).items():
+            parameters[name].reshape(-1)[own] = values
+            if not core.parameters_per_neuron:
+                _check_shared(population, s, name, parameters[name], core)
+        if not core.parameters_per_neuron:
+            _check_unused(population, s, core)
+        for name, values in biases.items():
+            values.reshape(-1)[own] = getattr(population, name)[s.start : s.stop]
+        at = slice(s.row0, s.row0 + s.rows(core.lanes))
+        if s.key != NO_KEY:
+            emission["index"][at] = np.arange(s.rows(core.lanes)) * core.lanes
+            emission["key"][at] = s.key
+            emission["valid"][at] = 1
+    grouped = (rows * core.groups, core.group)
+    if core.parameters_per_neuron:
+        records = core.parameter_layout.pack({n: v.reshape(grouped) for n, v in parameters.items()})
+    else:
+        records = core.parameter_layout.pack({n: v[:, 0] for n, v in parameters.items()})
+    for space, packed in (
+        (Space.PARAMETER, records),
+        (Space.BIAS, core.bias_layout.pack({n: v.reshape(grouped) for n, v in biases.items()})),
+        (Space.EMISSION, config.emission_layout.pack(emission)),
+    ):
+        memories[number, space][: len(packed), : packed.shape[1]] = packed
+        used[number, space] = len(packed)
+    memories[number, Space.REGISTER][Register.ROWS, 0] = rows
+    used[number, Space.REGISTER] = len(Register)
+
+
+def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str, np.ndarray]:
+    arrays = ("alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory")
+    values = {n: getattr(population, n)[s.start : s.stop] for n in arrays}
+    values |= {"reset": np.array(int(population.reset)), "latency": np.array(s.latency)}
+    if core.numerics.profile is Profile.LOIHI:
+        values["weight_exponent"] = np.array(population.weight_exponent)
+    return values
+
+
+def _check_shared(population: Population, s: Slice, name: str, values: np.ndarray, core: CoreConfig) -> None:
+    """Rows share one record: all their neurons must agree."""
+    for row in range(s.rows(core.lanes)):
+        line = values[s.row0 + row, : min(core.lanes, s.size - row * core.lanes)]
+        if (line != line[0]).any():
+            raise FitError(
+                f"population {population.name}: {name} differs between neurons of one row, and this array's rows share "
+                'their parameters: use parameters_per_neuron = True, or quantise(scale="layer")'
+            )
+
+
+def _check_unused(population: Population, s: Slice, core: CoreConfig) -> None:
+    """Where a row shares its record, its unused lanes run too: they must stay silent at rest."""
+    if s.size % core.lanes == 0:
+        return
+    last = s.stop - 1
+    quiet = np.asarray(population.theta)[last] >= max(0, np.asarray(population.v_min)[last])
+    if core.numerics.weight_bits == 1 or not quiet:
+        raise FitError(
+            f"population {population.name}: the last row has unused lanes, and with parameters a row they could fire "
+            "(1-bit weights, or a threshold below the resting potential): use parameters_per_neuron = True"
+        )

@@ -1,0 +1,20 @@
+"""The overflow proof: how wide the sum of the weights of one tick can become."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..contract.network import QuantisedNetwork
+
+
+def accumulator_bits_needed(network: QuantisedNetwork) -> int:
+    """Least accumulator width that no neuron's sum of one tick overflows, whatever spikes come."""
+    bounds = {p.name: np.zeros((2, p.size), dtype=np.int64) for p in network.populations}
+    counts = {i.name: i.max_count for i in network.inputs}
+    for edge in network.projections:
+        weights, count = edge.weights.astype(np.int64), counts.get(edge.source, 1)
+        bounds[edge.target][0] += np.minimum(weights, 0).sum(axis=1) * count
+        bounds[edge.target][1] += np.maximum(weights, 0).sum(axis=1) * count
+    low = min((int(b[0].min(initial=0)) for b in bounds.values()), default=0)
+    high = max((int(b[1].max(initial=0)) for b in bounds.values()), default=0)
+    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1

@@ -1,0 +1,100 @@
+"""Sizing: the smallest array of a given shape that holds a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, ArrayConfig, CoreConfig, bits_for
+from ..contract.errors import FitError
+from ..contract.network import QuantisedNetwork
+from ..contract.ring import Space
+from .mapping import build
+from .overflow import accumulator_bits_needed
+from .place import Placement, place, pointers_reserved
+from .schedule import SLOTS_MAX, Schedule, check_slots, schedule
+
+WORDS_STEP = 512
+"""Weight memories come in multiples of this: block RAMs are that deep at least."""
+ACCUMULATOR_BITS_MIN = 16
+WORDS_MAX = 1 << 18
+
+AUTO_LANES = 16
+AUTO_GRIDS = ((1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4), (8, 8))
+AUTO_WORDS, AUTO_ROWS = 4096, 64
+"""What a core may need at most before "auto" takes a larger grid."""
+
+
+def size_array(
+    network: QuantisedNetwork,
+    width: int = 1,
+    height: int = 1,
+    lanes: int = AUTO_LANES,
+    group: int = 1,
+    *,
+    parameters_per_neuron: bool = True,
+    plan: Schedule | None = None,
+) -> ArrayConfig:
+    """The smallest memories with which ``width * height`` cores hold a network.
+
+    Raises :class:`FitError` where no core is large enough, and :class:`ConfigError` for an impossible shape.
+    """
+    plan = plan or schedule(network)
+    check_slots(network, plan, SLOTS_MAX)
+    needed = max(ACCUMULATOR_BITS_MIN, network.numerics.accumulator_bits, accumulator_bits_needed(network))
+    sparse = any(e.sparse for e in network.projections)
+    widest = ArrayConfig(
+        width=width, height=height, key_bits=KEY_BITS_MAX, index_bits=INDEX_BITS_MAX,
+        core=CoreConfig(
+            lanes=lanes, rows=1024, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
+            pointers=1 << 18 if sparse else 0, parameters_per_neuron=parameters_per_neuron,
+            numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
+        ),
+    )  # fmt: skip
+    config = _shrink(network, widest, place(network, widest, plan))
+    while True:  # the split of sparse populations depends on the space there is: make sure that the result holds it
+        try:
+            build(network, config, place(network, config, plan))
+            return config
+        except FitError:
+            if config.core.words + WORDS_STEP > WORDS_MAX:
+                raise
+            config = config.with_core(words=config.core.words + WORDS_STEP)
+
+
+def _shrink(network: QuantisedNetwork, config: ArrayConfig, placement: Placement) -> ArrayConfig:
+    _, used = build(network, config, placement)
+    most = {space: max(used.get((n, space), 0) for n in range(config.cores)) for space in Space}
+    rows = max(1, most[Space.EMISSION])
+    core = replace(
+        config.core,
+        rows=rows,
+        words=max(WORDS_STEP, -(-most[Space.WEIGHT] // WORDS_STEP) * WORDS_STEP),
+        projections=max(1, most[Space.PROJECTION]),
+        pointers=max(pointers_reserved(network, placement, config)),
+    )
+    largest = max([core.neurons, *(i.size for i in network.inputs)])
+    return replace(config, key_bits=bits_for(placement.keys), index_bits=bits_for(largest), core=core)
+
+
+def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:
+    """The array of "auto", "auto:WxH" or "auto:WxH:LANES". Raises :class:`FitError` for any other text."""
+    _, *parts = text.split(":")
+    try:
+        width, height = map(int, parts[0].split("x")) if parts else (0, 0)
+        lanes = int(parts[1]) if len(parts) > 1 else AUTO_LANES
+    except ValueError:
+        width = -1
+    if width < 0 or len(parts) > 2:
+        raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT or auto:WIDTHxHEIGHT:LANES")
+    if parts:
+        return size_array(network, width, height, lanes)
+    for grid in AUTO_GRIDS:
+        try:
+            config = size_array(network, *grid, lanes)
+        except FitError:
+            if grid == AUTO_GRIDS[-1]:
+                raise
+            continue
+        if config.core.words <= AUTO_WORDS and config.core.rows <= AUTO_ROWS:
+            break
+    return config
