@@ -101,9 +101,9 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
 
 def decayed(numerics: Numerics, factor: Integers, x: np.ndarray) -> np.ndarray:
     """``x`` times a decay factor, rounded: half up, or toward zero in the loihi profile."""
-    product = x * factor
+    product: np.ndarray = x * factor
     if numerics.profile is Profile.LOIHI:
-        return (product + np.where(product < 0, DECAY_ONE - 1, 0)) >> DECAY_BITS
+        return (product + (product < 0) * (DECAY_ONE - 1)) >> DECAY_BITS
     return (product + (1 << DECAY_BITS - 1)) >> DECAY_BITS
 
 
