@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def _runtime_cache(waves: bool) -> Path:
 def _fetch_runtime(build: Path, waves: bool) -> None:
     for kept in _runtime_cache(waves).glob("verilated*.o"):
         shutil.copyfile(kept, build / kept.name)
+        later = time.time() + 600  # make wants them newer than a makefile that Verilator has yet to write
+        os.utime(build / kept.name, (later, later))
 
 
 def _keep_runtime(build: Path, waves: bool) -> None:
