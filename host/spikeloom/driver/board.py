@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..contract.config import FORMAT_VERSION
-from ..contract.errors import BoardError, BusyError, ConfigError, ImageError, LinkError, SampleError
+from ..contract.errors import BoardError, BusyError, ConfigError, ImageError, LinkError
 from ..contract.ring import Counter, Space, spaces
 from ..contract.samples import check_samples
 from ..contract.stream import (
@@ -100,11 +100,12 @@ class Board:
         """Run samples, each from reset states.
 
         ``samples`` are ``(samples, ticks, *input shape)``, or a dict of such arrays by input; ``record`` names states
-        ("u", "v", "r") to read after every tick, of every neuron. Raises :class:`SampleError` before anything is
-        sent, :class:`BoardError` after a run in which the board reported errors.
+        ("u", "v", "r") to read after every tick, of every neuron. Raises
+        :class:`~spikeloom.contract.errors.SampleError` before anything is sent, and :class:`BoardError` after a run
+        in which the board reported errors.
         """
-        if unknown := set(record) - set(STATES):
-            raise SampleError(f"record: must be some of {STATES}, not {sorted(unknown)}")
+        if unknown := set(record) - {"spikes", *STATES}:
+            raise ConfigError(f"record: {sorted(unknown)} are unknown, there are {', '.join(STATES)}")
         with self._exclusive():
             network = self.image.network
             checked = check_samples(network, samples)

@@ -15,14 +15,19 @@ from .protocol import Replies
 from .stimulus import Window
 
 STATES = ("u", "v", "r")
-"""States that can be recorded."""
+"""States that can be recorded; with any of them, or with "spikes", every neuron's spikes are too."""
 
 
 @dataclass(kw_only=True, eq=False)
 class PopulationRecord:
-    """States of one population after each of its ticks, ``(samples, ticks, size)``; ``None`` where not asked for."""
+    """States of one population after each of its ticks, ``(samples, ticks, size)``.
 
-    spikes: np.ndarray | None = None
+    Attributes:
+        spikes: bool.
+        u, v, r: int32 where recorded, otherwise None.
+    """
+
+    spikes: np.ndarray
     u: np.ndarray | None = None
     v: np.ndarray | None = None
     r: np.ndarray | None = None
@@ -33,10 +38,11 @@ class Result:
     """A run, in the ticks of the source framework. With several outputs, ``spikes``, ``counts``, ``v`` are dicts.
 
     Attributes:
-        spikes: of the output, ``uint8 (samples, ticks, *shape)``; ``None`` where it shows potentials.
+        spikes: of the output, ``bool (samples, ticks, *shape)``; ``None`` where it shows potentials.
         counts: spikes of each output neuron, ``int64 (samples, *shape)``; ``None`` where it shows potentials.
-        v: potential of an output that shows it, ``int64 (samples, ticks, *shape)``; ``None`` where it shows spikes.
-        populations: recorded states by population.
+        v: potential of an output that shows it, ``float64 (samples, ticks, *shape)``, in the source network's units
+            where the network knows their scale; ``None`` where it shows spikes.
+        populations: recorded states by population; empty where nothing was recorded.
         counters: totals of this run by the lower-case name of :class:`Counter`, ``int64 (cores,)``.
         cycles: busy cycles of each sample, ``int64 (samples,)``.
         ticks: ticks of a sample.
@@ -65,11 +71,11 @@ class Collector:
         self.counters = np.zeros((len(Counter), image.config.cores), dtype=np.int64)
         sizes = {p.name: p.size for p in network.populations}
         self.spikes = {p: np.zeros((samples, ticks, sizes[p]), dtype=np.uint8) for p in self.spiking.values()}
-        fields = {p.name: {"s", *record} if record else set() for p in network.populations}
+        fields = {p.name: {"s", *record} - {"spikes"} if record else set() for p in network.populations}
         for population in self.showing.values():
             fields[population].add("v")
         self.states = {
-            name: {f: np.zeros((samples, ticks, sizes[name]), dtype=np.uint8 if f == "s" else np.int64) for f in wanted}
+            name: {f: np.zeros((samples, ticks, sizes[name]), dtype=bool if f == "s" else np.int32) for f in wanted}
             for name, wanted in fields.items()
             if wanted
         }
@@ -98,7 +104,8 @@ class Collector:
     def _take_states(self, first: int, count: int, data: Sequence[np.ndarray]) -> None:
         core, config = self.image.config.core, self.image.config
         stride = spaces(config)[Space.STATE].stride
-        stream = np.concatenate(data).reshape(count, self.board_ticks, -1)
+        width = sum(w.count for w in self.windows) * stride
+        stream = np.concatenate([np.zeros(0, dtype=np.uint32), *data]).reshape(count, self.board_ticks, width)
         at = 0
         for window in self.windows:
             block = stream[..., at : at + window.count * stride].reshape(count, self.board_ticks, window.count, stride)
@@ -111,7 +118,7 @@ class Collector:
                 mine = block[:, ticks, records][:, :, : s.rows(core.lanes) * core.groups]
                 values = core.state_layout.unpack(mine)
                 for name, array in self.states[s.population].items():
-                    flat = values[name].reshape(count, self.ticks, -1)[..., : s.size]
+                    flat = values[name].reshape(count, self.ticks, mine.shape[2] * core.group)[..., : s.size]
                     array[first : first + count, :, s.start : s.stop] = flat
 
     def result(self) -> Result:
@@ -120,9 +127,17 @@ class Collector:
         def shaped(population: str, array: np.ndarray) -> np.ndarray:
             return array.reshape(self.samples, self.ticks, *network.population(population).shape)
 
-        spikes = {o: shaped(p, self.spikes[p]) for o, p in self.spiking.items()}
+        for population, times in self.spikes.items():
+            if times.max(initial=0) > 1:
+                raise LinkError(f"the board sent a spike of population {population} twice in one tick")
+        spikes = {o: shaped(p, self.spikes[p].astype(bool)) for o, p in self.spiking.items()}
         counts = {o: array.sum(axis=1, dtype=np.int64) for o, array in spikes.items()}
-        potentials = {o: shaped(p, self.states[p]["v"]) for o, p in self.showing.items()}
+        potentials = {
+            o: shaped(
+                p, self.states[p]["v"] / np.asarray(network.state_scale.get(o, 1.0), dtype=np.float64).reshape(-1)
+            )
+            for o, p in self.showing.items()
+        }
         single = len(network.outputs) == 1
 
         def simplify(values: dict[str, np.ndarray]) -> Any:

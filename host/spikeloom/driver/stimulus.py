@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..contract.errors import SampleError
 from ..contract.network import InputKind
 from ..contract.ring import Space, spaces
+from ..contract.samples import check_biases
 from ..contract.stream import Operation, control_word, read_words, spike_words, tick_word, write_words
 from ..image import NO_KEY, Image, Slice
 
@@ -81,7 +81,7 @@ class Stimulus:
                 continue
             counts = self.samples[i.name][n]
             tick, index = np.nonzero(counts)
-            repeat = counts[tick, index]
+            repeat = counts[tick, index].astype(np.int64)
             words.append(spike_words(key, np.repeat(index, repeat)))
             ticks.append(np.repeat(tick, repeat))
         at = np.concatenate(ticks)
@@ -94,7 +94,7 @@ class Stimulus:
         for name, biases in self.drives.items():
             for s in self.image.slices_of(name):
                 values = biases[n, :, s.start : s.stop]
-                changed = np.flatnonzero(np.r_[True, (values[1:] != values[:-1]).any(axis=1)])
+                changed = np.flatnonzero(np.r_[True, (values[1:] != values[:-1]).any(axis=1)][: self.ticks])
                 records = bias_records(self.image, s, values[changed])
                 for tick, data in zip(changed.tolist(), records, strict=True):
                     writes.setdefault(tick + s.latency, []).append(_bias_write(self.image, s, data))
@@ -114,7 +114,7 @@ class Stimulus:
 def driven_biases(image: Image, samples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Biases of each driven population, ``int64 (samples, ticks, size)``.
 
-    Raises :class:`SampleError` where a current drives one out of its range.
+    Raises :class:`~spikeloom.contract.errors.SampleError` where a current drives one out of its range.
     """
     result: dict[str, np.ndarray] = {}
     for drive in image.network.drives:
@@ -122,13 +122,7 @@ def driven_biases(image: Image, samples: Mapping[str, np.ndarray]) -> dict[str, 
         result[drive.target] = result.get(drive.target, plain) + drive.biases(samples[drive.source])
     limits = image.config.core.bias_layout["bias"]
     for name, biases in result.items():
-        bad = (biases < limits.low) | (biases > limits.high)
-        if bad.any():
-            sample, tick, neuron = np.unravel_index(int(np.argmax(bad)), bad.shape)
-            raise SampleError(
-                f"samples: sample {sample}, tick {tick} drives the bias of neuron {neuron} of {name} to "
-                f"{biases[sample, tick, neuron]}, must stay in {limits.low} to {limits.high}: use smaller currents"
-            )
+        check_biases(image.network.population(name), limits.low, limits.high, biases, 0)
     return result
 
 
