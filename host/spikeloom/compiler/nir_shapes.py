@@ -1,0 +1,110 @@
+"""Shapes of all signals of a NIR graph, found by ourselves: nir's own inference errs (convolutions, scalars)."""
+
+from __future__ import annotations
+
+from math import prod
+
+import nir
+import numpy as np
+
+from spikeloom.contract.errors import NetworkError
+
+from .nir_flatten import FlatGraph
+from .nir_nodes import LINEAR, NEURONS, kind, neuron_shape, number, weight
+from .readings import Readings
+
+Shape = tuple[int, ...]
+
+
+def infer_shapes(flat: FlatGraph, readings: Readings) -> dict[str, Shape]:
+    """The shape that each node puts out; edges that do not fit are refused, or repaired with a note."""
+    shapes: dict[str, Shape] = {}
+    changed = True
+    while changed:  # a pass may need what a later node tells: loops, scalar neurons
+        changed = False
+        for name in flat.nodes:
+            if name not in shapes:
+                incoming = next((shapes[source] for source in flat.before(name) if source in shapes), None)
+                shape = _own_shape(flat, name) or _passed_shape(flat.nodes[name], incoming)
+                if shape is not None:
+                    shapes[name] = shape
+                    changed = True
+    for name, node in flat.nodes.items():
+        if name not in shapes:
+            raise NetworkError(f"{flat.describe(name)}: nothing tells its shape; give its Input or its fields one")
+        if kind(node) in NEURONS and not neuron_shape(name, node) and shapes[name] != (1,):
+            readings.note("repair", f"one value of each field for all {prod(shapes[name])} neurons", "scalars", name)
+    for source, target in flat.edges:
+        _check_edge(flat, shapes, source, target, readings)
+    return shapes
+
+
+def _own_shape(flat: FlatGraph, name: str) -> Shape | None:
+    """What a node's fields say; None or ``()`` where they say nothing."""
+    node = flat.nodes[name]
+    if kind(node) in ("Affine", "Linear"):
+        return (weight(name, node).shape[0],)
+    if kind(node) == "Scale":
+        return number(name, node, "scale").shape
+    if kind(node) in NEURONS:
+        return neuron_shape(name, node)
+    if isinstance(node, nir.Input) and name not in flat.passes:
+        return declared_shape(flat, name)
+    return None
+
+
+def _passed_shape(node: nir.NIRNode, incoming: Shape | None) -> Shape | None:
+    if incoming is None:
+        return None
+    if kind(node) != "Flatten":
+        return incoming
+    start, end = (int(axis) % len(incoming) for axis in (node.start_dim if len(incoming) > 1 else 0, node.end_dim))
+    if start > end:
+        return incoming
+    return (*incoming[:start], prod(incoming[start : end + 1]), *incoming[end + 1 :])
+
+
+def declared_shape(flat: FlatGraph, name: str) -> Shape:
+    """The shape that an Input or Output states; no axes mean one value."""
+    node = flat.nodes[name]
+    field = node.input_type if isinstance(node, nir.Input) else node.output_type
+    value = next(iter((field or {}).values()), None)
+    if value is None:
+        raise NetworkError(f"{flat.describe(name)}: it has no shape")
+    shape = tuple(int(n) for n in np.asarray(value).reshape(-1))
+    if any(n < 1 for n in shape):
+        raise NetworkError(f"{flat.describe(name)}: shape {shape} must be positive numbers")
+    return shape or (1,)
+
+
+def _wanted_shape(flat: FlatGraph, shapes: dict[str, Shape], name: str) -> Shape:
+    node = flat.nodes[name]
+    if kind(node) in ("Affine", "Linear"):
+        return (weight(name, node).shape[1],)
+    if kind(node) == "Flatten":
+        return next(shapes[source] for source in flat.before(name))
+    if kind(node) == "Output" and name not in flat.passes:
+        return declared_shape(flat, name)
+    return shapes[name]
+
+
+def _check_edge(
+    flat: FlatGraph, shapes: dict[str, Shape], source: str, target: str, readings: Readings
+) -> None:  # fmt: skip
+    given, wanted = shapes[source], _wanted_shape(flat, shapes, target)
+    if given == wanted:
+        return
+    if [n for n in given if n != 1] == [n for n in wanted if n != 1]:
+        readings.note("repair", f"{given} taken as {wanted}", "axes of size 1", f"{source} -> {target}")
+    elif kind(flat.nodes[source]) == "Flatten" and prod(given) == prod(wanted):
+        readings.note("repair", "all axes flattened", "its start_dim counts a batch axis, and NIR has none", source)
+    else:
+        hint = ""
+        if kind(flat.nodes[target]) in LINEAR and prod(given) == prod(wanted):
+            hint = "; put a Flatten between them"
+        elif len(given) > len(wanted) and given[-len(wanted) :] == wanted:
+            hint = f"; if {given[: -len(wanted)]} is a time or batch axis, leave it out of the Input: NIR has none"
+        raise NetworkError(
+            f"edge {source} -> {target}: {flat.describe(source)} gives {given}, "
+            f"{flat.describe(target)} takes {wanted}{hint}"
+        )
