@@ -1,0 +1,189 @@
+"""One core on the bench: every state of every neuron at every tick, every spike, every counter."""
+
+import random
+from pathlib import Path
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import RisingEdge
+
+from spikeloom.compiler.compile import compile as compile_network
+from spikeloom.compiler.sizing import size_array
+from spikeloom.contract.network import QuantisedNetwork
+from spikeloom.contract.numerics import LOIHI, Numerics
+from spikeloom.contract.ring import Counter, Space, spaces
+from spikeloom.image import Image
+from spikeloom_hdl.bus import READ_LATENCY
+from spikeloom_hdl.core import Core
+from spikeloom_hdl.layout import struct
+from spikeloom_sim import golden
+from spikeloom_sim.bench import Watch, cycles, parameter, random_source, send, simulate, start
+from spikeloom_sim.stimulus import random_network, random_samples
+
+NARROW = Numerics(weight_bits=8, fraction_bits=3, state_bits=12, accumulator_bits=14)
+CASES = {
+    "1 lane": {"numerics": NARROW, "lanes": 1, "sizes": (5, 4), "sparse": False},
+    "8 lanes": {"numerics": NARROW, "lanes": 8, "sizes": (20, 9), "sparse": True, "delay_max": 3},
+    "8 lanes, 4 a cycle": {"numerics": Numerics(), "lanes": 8, "group": 4, "sizes": (20, 9), "sparse": True},
+    "32 lanes, rows share parameters": {
+        "numerics": NARROW, "lanes": 32, "group": 32, "sizes": (40, 9), "sparse": True, "per_neuron": False,
+    },
+    "loihi": {"numerics": LOIHI, "lanes": 4, "group": 2, "sizes": (20, 9), "sparse": True},
+    "1-bit weights": {
+        "numerics": Numerics(weight_bits=1, state_bits=12), "lanes": 16, "sizes": (20, 9), "sparse": False,
+    },
+}  # fmt: skip
+TICKS = 12
+
+
+def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
+    """The same in pytest's process and in the simulator's."""
+    options = dict(CASES[case])
+    lanes, group, numerics = options.pop("lanes"), options.pop("group", 1), options.pop("numerics")
+    network = random_network(np.random.default_rng(seed), numerics, **options)
+    config = size_array(network, 1, 1, lanes, group=group, parameters_per_neuron=options.get("per_neuron", True))
+    return network, compile_network(network, config)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_core(case: str, seed: int, tmp_path: Path) -> None:
+    _, image = network_and_image(case, seed)
+    simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": seed})
+
+
+class Bus:
+    """The core's bus, driven as a ring node does."""
+
+    def __init__(self, dut):
+        self.dut, self.edge = dut, RisingEdge(dut.clk)
+
+    async def write(self, space: Space, address: int, words: np.ndarray) -> None:
+        self._put(valid=1, write=1, space=int(space))
+        for n, word in enumerate(words.tolist()):
+            self._put(address=address + n, data=word)
+            await self.edge
+        self._put(valid=0)
+
+    async def read(self, space: Space, address: int, count: int) -> np.ndarray:
+        words = []
+        for n in range(count):
+            self._put(valid=1, write=0, space=int(space), address=address + n)
+            await self.edge
+            self._put(valid=0)
+            await cycles(self.dut, READ_LATENCY)
+            words.append(int(self.dut.bus__read_data.value))
+        return np.array(words, dtype=np.uint32)
+
+    def _put(self, **values: int) -> None:
+        for name, value in values.items():
+            getattr(self.dut, f"bus__{name}").value = value
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+@cocotb.parametrize(stall=[0.0, 0.6])
+async def equals_golden(dut, stall: float) -> None:
+    network, image = network_and_image(parameter("case"), parameter("seed"))
+    config = image.config
+    samples = random_samples(np.random.default_rng(cocotb.RANDOM_SEED), network, 2, TICKS)
+    want = golden.run(network, samples, record=("u", "v", "r"))
+    assert sum(p.spikes.sum() for p in want.populations.values()), "the stimulus makes no neuron fire"
+
+    await start(dut)
+    bus = Bus(dut)
+    for (_, space), words in image.memories.items():
+        if space is not Space.ROUTE:
+            await bus.write(space, 0, words.reshape(-1))
+    flit = struct(config.flit_layout)
+    sent = Watch(dut, "spikes", flit)
+    cocotb.start_soon(ready_now_and_then(dut, stall))
+    for counter in Counter:
+        await bus.write(Space.COUNTER, counter, np.zeros(1, np.uint32))
+
+    for n, sample in enumerate(samples):
+        await pulse(dut, "reset_state")
+        await rest(dut)
+        for tick in range(TICKS + image.latency):
+            flush = max(0, tick - TICKS + 1)
+            events = (
+                [{"key": image.input_keys["in"], "index": i} for i in np.flatnonzero(sample[tick])] if not flush else []
+            )
+            await send(dut, "events", flit, as_ints(events), stall=stall, rng=random_source(tick))
+            await rest(dut)
+            seen = len(sent)
+            dut.flush.value = flush
+            await pulse(dut, "start")
+            await loop_back(dut, sent, flit, stall)
+            await check_spikes(image, want, n, tick, sent.values[seen:])
+            await check_states(bus, image, want, n, tick, flush)
+
+    got = dict(zip(Counter, await bus.read(Space.COUNTER, 0, len(Counter)), strict=True))
+    assert got[Counter.SPIKES] == sum(p.spikes.sum() for p in want.populations.values())
+    assert got[Counter.SYNAPSES] == want.synapses.sum()
+    assert got[Counter.SATURATIONS] == sum(s.sum() for s in want.saturations.values())
+    assert got[Counter.REFUSED] == got[Counter.UNROUTED] == 0
+
+
+async def pulse(dut, name: str) -> None:
+    getattr(dut, name).value = 1
+    await RisingEdge(dut.clk)
+    getattr(dut, name).value = 0
+
+
+async def rest(dut) -> None:
+    """Until the core has been idle; a sent event shows in it at once."""
+    await cycles(dut, 2)
+    while not int(dut.idle.value):
+        await RisingEdge(dut.clk)
+
+
+async def ready_now_and_then(dut, stall: float) -> None:
+    rng = random.Random(cocotb.RANDOM_SEED)
+    while True:
+        dut.spikes__ready.value = rng.random() >= stall
+        await RisingEdge(dut.clk)
+
+
+async def loop_back(dut, sent: Watch, flit, stall: float) -> None:
+    """What a router would do: spikes come back as events, while more are being sent."""
+    done = len(sent)
+    begun = done
+    while True:
+        await cycles(dut, 2)
+        if len(sent) > done:
+            values = [{"key": v.key, "index": v.index} for v in sent.values[done:]]
+            done = len(sent)
+            await send(dut, "events", flit, values, stall=stall, rng=random_source(done))
+        elif int(dut.idle.value):
+            await cycles(dut, 1)
+            if int(dut.idle.value) and len(sent) == done:
+                return
+        assert done - begun <= 10_000
+
+
+async def check_spikes(image: Image, want, n: int, tick: int, values) -> None:
+    got = sorted((int(v.key), int(v.index)) for v in values)
+    expected = []
+    for s in image.slices:
+        at = tick - s.latency
+        if 0 <= at < TICKS and s.key >= 0:
+            fired = want.populations[s.population].spikes[n, at, s.start : s.stop]
+            expected += [(s.key, int(i)) for i in np.flatnonzero(fired)]
+    assert got == sorted(expected), (n, tick)
+
+
+async def check_states(bus: Bus, image: Image, want, n: int, tick: int, flush: int) -> None:
+    core = image.config.core
+    geometry = spaces(image.config)[Space.STATE]
+    words = await bus.read(Space.STATE, 0, geometry.depth * geometry.stride)
+    state = geometry.layout.unpack(words.reshape(geometry.depth, geometry.stride))
+    for s in image.slices:
+        at = min(tick - s.latency, TICKS - 1)
+        lanes = slice(s.row0 * core.lanes, s.row0 * core.lanes + s.size)
+        expected = want.populations[s.population]
+        for name in ("u", "v", "r"):
+            got = state[name].reshape(-1)[lanes]
+            golden_state = getattr(expected, name)[n, at, s.start : s.stop] if at >= 0 else np.zeros(s.size, int)
+            wrong = np.flatnonzero(got != golden_state)
+            assert not wrong.size, (n, tick, s.population, name, wrong[:5], got[wrong[:5]], golden_state[wrong[:5]])
