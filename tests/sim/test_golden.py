@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -342,7 +342,12 @@ def always_single(self, spikes):
     return (np.float32(spikes) @ np.float32(self.weights)).astype(np.int64)
 
 
+def one_tick_late(projection, largest, of=golden_network._Synapses.of):
+    return of(replace(projection, delay=projection.delay + 1), largest)
+
+
 RUN_BUGS = {
+    "delays one tick more": (golden_network._Synapses, "of", one_tick_late),
     "populations in another order": (
         golden_network,
         "components",
@@ -613,7 +618,7 @@ def test_samples_are_refused(samples, message: str) -> None:
 
 
 def test_refusals_name_the_place_in_any_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spikeloom_sim.golden.samples.CHUNK", 8)
+    monkeypatch.setattr("spikeloom.contract.samples.CHUNK", 8)
     network = QuantisedNetwork(
         inputs=[
             InputPopulation(name="x", shape=(2, 2), kind=InputKind.COUNTS, max_count=3),

@@ -9,11 +9,11 @@ import numpy as np
 
 from spikeloom.contract.errors import ConfigError
 from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
+from spikeloom.contract.samples import Samples, check_biases, check_samples
 
 from .neuron import Parameters, State, step
 from .order import components
 from .result import GoldenResult, PopulationResult, per_output
-from .samples import Samples, check_biases, check_samples
 
 MEMORY = 128 << 20
 """Bytes that the temporary arrays of a batch may take, roughly."""
