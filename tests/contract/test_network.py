@@ -163,6 +163,14 @@ def test_populations_are_refused(parameters: dict, message: str) -> None:
         network(populations=[population(**parameters), population("b")], projections=[])
 
 
+def test_inputs_are_refused() -> None:
+    assert InputPopulation(name="x", shape=(1,), kind="counts").kind is InputKind.COUNTS
+    with pytest.raises(NetworkError, match="input x: kind must be one of spikes, counts, currents, not 'volts'"):
+        InputPopulation(name="x", shape=(1,), kind="volts")
+    with pytest.raises(NetworkError, match="input x: max_count must be at least 1, not 0"):
+        InputPopulation(name="x", shape=(1,), kind="counts", max_count=0)
+
+
 def test_exponent_needs_the_loihi_profile() -> None:
     with pytest.raises(NetworkError, match="weight_exponent exists in the loihi profile only"):
         network(numerics=Numerics())

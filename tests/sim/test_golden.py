@@ -303,7 +303,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
             corners[f"{profile}: fires, {population.reset.name}"] += int(np.sum(trace.s))
             corners[f"{profile}: refractory"] += int(np.any(trace.r))
     for p in network.projections:
-        fired = got.events[:, network.projections.index(p)].sum()
+        fired = bool(got.events[:, network.projections.index(p)].any())
         corners["sparse"] += p.sparse and fired
         corners["delayed"] += p.delay > 0 and fired
         corners["without delay"] += p.delay == 0 and p.source in got.populations and fired

@@ -45,6 +45,14 @@ class InputPopulation:
     kind: InputKind = InputKind.SPIKES
     max_count: int = 1
 
+    def __post_init__(self) -> None:
+        if self.kind not in tuple(InputKind):
+            kinds = ", ".join(InputKind)
+            raise NetworkError(f"input {self.name}: kind must be one of {kinds}, not {self.kind!r}")
+        object.__setattr__(self, "kind", InputKind(self.kind))
+        if self.max_count < 1:
+            raise NetworkError(f"input {self.name}: max_count must be at least 1, not {self.max_count}")
+
     @property
     def size(self) -> int:
         return prod(self.shape)
