@@ -118,8 +118,8 @@ def open_image(path: str | Path) -> Image:
     """Read a file of :meth:`Image.save`. Raises :class:`ImageError` where it is damaged or of another version."""
     again = "write it again with `spikeloom compile`"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = dict(content)
         manifest = json.loads(arrays.pop("manifest").tobytes())
         versions = manifest["image"], manifest["format"]
     except FileNotFoundError as error:

@@ -1,0 +1,219 @@
+"""The memories, by running them: the model of the array against the golden model, every state of every tick."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spikeloom.compiler.compile import compile
+from spikeloom.compiler.sizing import size_array
+from spikeloom.contract.config import ArrayConfig, CoreConfig
+from spikeloom.contract.errors import FitError, SpikeloomError
+from spikeloom.contract.fabric import Port
+from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
+from spikeloom.contract.neuron import NEVER
+from spikeloom.contract.numerics import Numerics, Profile
+from spikeloom.contract.ring import Register, Space, spaces
+from spikeloom.driver.board import Board
+from spikeloom.image import NO_KEY, Image
+from spikeloom_sim import golden
+
+from .model_array import ModelArray
+from .random_networks import profiles, random_network, random_samples, seeds
+
+GRIDS = ((1, 1), (2, 1), (1, 2), (3, 1), (2, 2))
+LANES = ((1, 1), (2, 1), (4, 2), (4, 4), (8, 2), (6, 3))
+
+
+def agree(
+    network: QuantisedNetwork, target: ArrayConfig | Image, samples: dict[str, np.ndarray]
+) -> golden.GoldenResult:
+    """Run both and compare everything that both know."""
+    image = target if isinstance(target, Image) else compile(network, target)
+    expected = golden.run(network, samples, record=("u", "v", "r"))
+    with Board(ModelArray(image.config, piece=50), image, check=True) as board:
+        found = board.run(samples, record=("u", "v", "r"))
+        alone = board.run(samples)
+    for name, population in expected.populations.items():
+        for field in ("u", "v", "r", "spikes"):
+            np.testing.assert_array_equal(
+                getattr(found.populations[name], field), getattr(population, field), f"{name}.{field}"
+            )
+    for result in (found, alone):
+        for field in ("spikes", "counts", "v"):
+            a, b = getattr(result, field), getattr(expected, field)
+            if not isinstance(b, dict):
+                a, b = {"": a}, {"": b}
+            assert a.keys() == b.keys()
+            for name in b:
+                np.testing.assert_array_equal(a[name], b[name], f"{field} {name}")
+        assert result.counters["synapses"].sum() == expected.synapses.sum()
+        assert result.counters["saturations"].sum() == sum(s.sum() for s in expected.saturations.values())
+        assert result.counters["spikes"].sum() == sum(p.spikes.sum() for p in expected.populations.values())
+        assert not result.counters["refused"].any()
+        assert not result.counters["unrouted"].any()
+        assert (result.cycles > 0).all()
+    return expected
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(seeds, profiles, st.sampled_from((2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
+def test_random_networks(seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]) -> None:
+    network = random_network(seed, profile, bits)
+    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(seeds, profiles, st.sampled_from((1, 8)), st.sampled_from(GRIDS))
+def test_one_bit_weights_and_shared_rows(seed: int, profile: Profile, bits: int, grid: tuple[int, int]) -> None:
+    network = random_network(seed, profile, bits, plain=True)
+    shared = bits > 1 or all(p.size % 2 == 0 for p in network.populations)
+    config = size_array(network, *grid, 2, 2, parameters_per_neuron=not shared)
+    agree(network, config, random_samples(network, seed))
+
+
+def test_the_random_networks_reach_what_they_should() -> None:
+    spikes = saturations = sparse = loops = deep = driven = 0
+    for seed in range(40):
+        network = random_network(seed, Profile.SPIKELOOM)
+        run = golden.run(network, random_samples(network, seed))
+        spikes += sum(p.spikes.sum() for p in run.populations.values())
+        saturations += sum(s.sum() for s in run.saturations.values())
+        sparse += any(e.sparse for e in network.projections)
+        loops += any(e.source == e.target for e in network.projections)
+        deep += compile(network, "auto:2x1:4").latency > 1
+        driven += bool(network.drives)
+    assert spikes > 1000
+    assert min(saturations, sparse, loops, deep, driven) > 3
+
+
+def two_layers(weights: np.ndarray, sparse: bool = False, **changes: object) -> QuantisedNetwork:
+    """Input -> a -> b, with ``weights (a, in)`` and all-to-all ones behind."""
+    size, sources = weights.shape
+    parameters = {"theta": 5, "v_min": -100, **changes}
+    return QuantisedNetwork(
+        numerics=changes.pop("numerics", Numerics()),  # type: ignore[arg-type]
+        inputs=[InputPopulation(name="in", shape=(sources,))],
+        populations=[
+            Population(name="a", shape=(size,), **{k: v for k, v in parameters.items() if k != "numerics"}),  # type: ignore[arg-type]
+            Population(name="b", shape=(2,), theta=1, v_min=-1),
+        ],
+        projections=[
+            Projection(source="in", target="a", weights=weights, sparse=sparse),
+            Projection(source="a", target="b", weights=np.ones((2, size), dtype=np.int64)),
+        ],
+        outputs={"out": "b"},
+    )
+
+
+CORE = CoreConfig(lanes=4, rows=4, words=64, projections=8, pointers=16)
+
+
+def test_dense_layout_word_by_word() -> None:
+    weights = np.arange(1, 25).reshape(6, 4)
+    config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
+    image = compile(two_layers(weights), config)
+    a, b = image.slices
+    assert (a.row0, a.size, a.key, b.key) == (0, 6, 1, 2)
+    words = config.core.weight_layout.unpack(image.memories[0, Space.WEIGHT])["weight"]
+    assert words[:4].tolist() == [[1, 5, 9, 13], [17, 21, 0, 0], [2, 6, 10, 14], [18, 22, 0, 0]]
+    entry = config.core.projection_layout.unpack(image.memories[0, Space.PROJECTION])
+    assert {n: int(v[0]) for n, v in entry.items()} == {
+        "base": 0, "count": 2, "row": 0, "fanout": 6, "delay": 1, "sparse": 0,
+    }  # fmt: skip
+    keys = config.key_layout.unpack(image.memories[0, Space.KEY])
+    assert keys["count"].tolist() == [1, 1, 0, 0]
+    assert keys["sources"].tolist()[:2] == [4, 6]
+    parameters = config.core.parameter_layout.unpack(image.memories[0, Space.PARAMETER])
+    latency = parameters["latency"].reshape(-1)
+    assert latency[:12].tolist() == [0] * 6 + [NEVER] * 2 + [1] * 2 + [NEVER] * 2
+    assert (parameters["theta"].reshape(-1)[[6, 7, 10, 11]] == config.numerics.state_max).all()
+    assert image.memories[0, Space.REGISTER][Register.ROWS, 0] == 3
+    emission = config.emission_layout.unpack(image.memories[0, Space.EMISSION])
+    assert emission["valid"].tolist() == [1, 1, 1, 0]
+    assert emission["index"].tolist() == [0, 4, 0, 0]
+    assert emission["key"].tolist() == [1, 1, 2, 0]
+
+
+def test_sparse_layout_word_by_word() -> None:
+    weights = np.array([[0, 7], [0, 0], [0, 0], [0, 0], [0, 8], [0, 9]])
+    weights = np.concatenate([weights, np.ones((6, 5), dtype=np.int64)], axis=1)
+    config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
+    image = compile(two_layers(weights, sparse=True), config)
+    pointer = config.core.pointer_layout.unpack(image.memories[0, Space.POINTER])
+    assert [pointer[f][:3].tolist() for f in ("start", "count", "fanout")] == [[0, 0, 2], [0, 2, 2], [0, 3, 6]]
+    assert image.memories[0, Space.WORD_ROW][:4, 0].tolist() == [0, 1, 0, 1]
+    words = config.core.weight_layout.unpack(image.memories[0, Space.WEIGHT])["weight"]
+    assert words[:2].tolist() == [[7, 0, 0, 0], [8, 9, 0, 0]]
+
+
+def test_what_nobody_hears_is_not_sent() -> None:
+    network = two_layers(np.zeros((3, 2), dtype=np.int64), sparse=True)
+    silent = QuantisedNetwork(
+        inputs=network.inputs, populations=network.populations, projections=network.projections,
+        outputs={"out": "b"}, states=["out"],
+    )  # fmt: skip
+    image = compile(silent, ArrayConfig(core=CORE, index_bits=4, key_bits=2))
+    assert image.input_keys == {"in": NO_KEY}
+    assert [s.key for s in image.slices] == [0, NO_KEY]
+    agree(silent, image.config, {"in": np.ones((1, 5, 2), dtype=np.int64)})
+
+
+PLANTED = {
+    Space.WEIGHT: {"weight": 1},
+    Space.WORD_ROW: {"row": 1},
+    Space.POINTER: {"start": 1, "count": 1, "fanout": 1},
+    Space.KEY: {"first": 1, "count": 1},
+    Space.PROJECTION: {"base": 1, "count": 1, "row": 1, "fanout": 1, "delay": 2},
+    Space.EMISSION: {"index": 1, "key": 1, "valid": 1},
+    Space.PARAMETER: {"theta": 1 << 6, "latency": 1, "beta": 1 << 11},
+    Space.BIAS: {"bias": 1 << 5},
+    Space.ROUTE: {"ports": 1 << Port.CORE},
+}
+
+
+@pytest.mark.parametrize(("space", "field"), [(space, field) for space in PLANTED for field in PLANTED[space]])
+def test_planted_bugs_are_caught(space: Space, field: str) -> None:
+    rng = np.random.default_rng(3)
+    network = two_layers(rng.integers(-3, 9, (6, 8)), sparse=space in (Space.WORD_ROW, Space.POINTER))
+    image = compile(network, size_array(network, 1, 1, 4, 2).with_core(slots=4))
+    samples = {"in": rng.integers(0, 2, (2, 12, 8))}
+    agree(network, image, samples)
+    layout = spaces(image.config)[space].layout
+    caught = 0
+    records = [n for n in range(image.used[0, space]) if space is not Space.KEY or n < 2]
+    for record in records:
+        memory = image.memories[0, space].copy()
+        values = layout.unpack(memory)
+        values[field].reshape(len(memory), -1)[record, 0] ^= PLANTED[space][field]
+        memory[:, : layout.columns] = layout.pack(values)
+        broken = replace(image, memories={**image.memories, (0, space): memory})
+        try:
+            agree(network, broken, samples)
+        except (AssertionError, SpikeloomError, IndexError, ValueError):
+            caught += 1
+    assert caught > (0 if field == "beta" else len(records) / 2), f"{caught} of {len(records)}"
+
+
+def test_refusals() -> None:
+    weights = np.ones((6, 2), dtype=np.int64)
+    config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
+    with pytest.raises(FitError, match=r"in -> a: is sparse.*pointers must be at least 2"):
+        compile(two_layers(weights, sparse=True), config.with_core(pointers=0))
+    shared = config.with_core(parameters_per_neuron=False)
+    with pytest.raises(FitError, match=r"theta differs.*parameters_per_neuron = True.*scale=\"layer\""):
+        compile(two_layers(weights, theta=np.arange(6)), shared)
+    with pytest.raises(FitError, match=r"unused lanes.*parameters_per_neuron"):
+        compile(two_layers(weights, theta=-1), shared)
+    binary = Numerics(weight_bits=1)
+    gaps = weights * (np.arange(6) != 2)[:, None]
+    with pytest.raises(FitError, match=r"1-bit weights have no zero"):
+        compile(two_layers(gaps, sparse=True, numerics=binary), config.with_core(numerics=binary))
+    with pytest.raises(FitError, match=r"weight_bits = 8, the array 4"):
+        compile(two_layers(weights), config.with_core(numerics=Numerics(weight_bits=4)))
+    heavy = np.full((6, 20), 127)
+    narrow = config.with_core(numerics=Numerics(accumulator_bits=12))
+    with pytest.raises(FitError, match=r"accumulator_bits: .*13 bits.*have 12"):
+        compile(two_layers(heavy), narrow)
