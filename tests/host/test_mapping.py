@@ -194,7 +194,7 @@ def test_planted_bugs_are_caught(space: Space, field: str) -> None:
             agree(network, broken, samples)
         except (AssertionError, SpikeloomError, IndexError, ValueError):
             caught += 1
-    assert caught > (0 if field == "beta" else len(records) / 2), f"{caught} of {len(records)}"
+    assert caught >= (1 if field == "beta" else len(records) / 2), f"{caught} of {len(records)}"
 
 
 def test_refusals() -> None:
