@@ -9,8 +9,8 @@ import numpy as np
 
 from ..contract.boards import BOARDS
 from ..contract.config import ArrayConfig
-from ..contract.errors import ConfigError, FitError, NetworkError
-from ..contract.network import InputKind, QuantisedNetwork
+from ..contract.errors import ConfigError, FitError
+from ..contract.network import QuantisedNetwork
 from ..contract.numerics import Numerics
 from ..contract.ring import Space
 from ..image import Image
@@ -27,9 +27,9 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
     ``target`` is a configuration, a board's name (see :data:`spikeloom.contract.boards.BOARDS`), or "auto",
     "auto:WxH", "auto:WxH:LANES": an array sized for the network.
 
-    Raises :class:`FitError` for what does not fit, :class:`NetworkError` for what cannot run at all.
+    Raises :class:`FitError` for what does not fit, and :class:`~spikeloom.contract.errors.NetworkError` for loops
+    that the pipelined schedule cannot run.
     """
-    _check_network(network)
     config = resolve(network, target)
     _check_numerics(network.numerics, config.numerics)
     needed = accumulator_bits_needed(network)
@@ -65,13 +65,6 @@ def resolve(network: QuantisedNetwork, target: ArrayConfig | str) -> ArrayConfig
         f"target {target!r}: must be an ArrayConfig, auto, auto:WxH, auto:WxH:LANES or a board: "
         f"{', '.join(sorted(BOARDS))}"
     )
-
-
-def _check_network(network: QuantisedNetwork) -> None:
-    currents = {i.name for i in network.inputs if i.kind is InputKind.CURRENTS}
-    for edge in network.projections:
-        if edge.source in currents:
-            raise NetworkError(f"projection {edge.name}: the source is an input of currents: those need a drive")
 
 
 def _check_numerics(network: Numerics, array: Numerics) -> None:

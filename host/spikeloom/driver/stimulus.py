@@ -136,9 +136,10 @@ def bias_records(image: Image, s: Slice, values: np.ndarray) -> np.ndarray:
     bias_u[: s.size] = np.asarray(image.network.population(s.population).bias_u)[s.start : s.stop]
     grouped = (rows * core.groups, core.group)
     packed = core.bias_layout.pack({"bias": bias.reshape(-1, *grouped), "bias_u": bias_u.reshape(grouped)})
-    words = np.zeros((len(values), rows * core.groups, spaces(image.config)[Space.BIAS].stride), dtype=np.uint32)
+    stride = spaces(image.config)[Space.BIAS].stride
+    words = np.zeros((len(values), rows * core.groups, stride), dtype=np.uint32)
     words[..., : packed.shape[-1]] = packed
-    return words.reshape(len(values), -1)
+    return words.reshape(len(values), rows * core.groups * stride)
 
 
 def _bias_write(image: Image, s: Slice, data: np.ndarray) -> np.ndarray:
