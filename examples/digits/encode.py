@@ -1,12 +1,13 @@
 """Images as spike trains: a phase accumulator per pixel, no random numbers.
 
-A pixel of brightness ``p`` adds ``p / (255 * PERIOD)`` to its phase every tick, starting from one half, and spikes
-whenever the phase passes a whole number. White spikes every ``PERIOD`` ticks; a pixel too dim to gain half a
-turn within ``TICKS`` ticks stays silent. All of it is integer arithmetic, so the trains are the same everywhere.
+A pixel of brightness ``p`` adds ``p / (255 * PERIOD)`` to its phase every tick, starting from one half, and
+spikes whenever the phase passes a whole number. White spikes every ``PERIOD`` ticks; a pixel too dim to gain
+half a turn within ``TICKS`` ticks stays silent. All in integers, so the trains are the same everywhere.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TICKS = 25
-PERIOD = 5  # ticks between two spikes of a white pixel
+PERIOD = 8  # ticks between two spikes of a white pixel
 
 
 def encode(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -38,3 +39,20 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise ValueError(f"{path}: header {raw[:4].hex()} is not IDX of unsigned bytes (00 00 08 ..)")
     shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+
+
+def main() -> None:
+    """Encode the first images of two IDX files into ``.npz`` with ``spikes`` and ``labels``."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("images", type=Path, help="t10k-images-idx3-ubyte.gz")
+    parser.add_argument("labels", type=Path, help="t10k-labels-idx1-ubyte.gz")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--output", type=Path, default=Path("samples.npz"))
+    args = parser.parse_args()
+    spikes = encode(read_idx(args.images)[: args.count])
+    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count])
+    print(f"wrote {args.output}: {len(spikes)} samples, {spikes.sum() / len(spikes):.1f} spikes each")
+
+
+if __name__ == "__main__":
+    main()
