@@ -7,14 +7,20 @@ import numpy as np
 from ..contract.network import QuantisedNetwork
 
 
-def accumulator_bits_needed(network: QuantisedNetwork) -> int:
-    """Least accumulator width that no neuron's sum of one tick overflows, whatever spikes come."""
+def accumulator_bounds(network: QuantisedNetwork) -> dict[str, np.ndarray]:
+    """Least and largest sum of one tick, whatever spikes come: ``int64 (2, size)`` a population."""
     bounds = {p.name: np.zeros((2, p.size), dtype=np.int64) for p in network.populations}
     counts = {i.name: i.max_count for i in network.inputs}
     for edge in network.projections:
         weights, count = edge.weights.astype(np.int64), counts.get(edge.source, 1)
         bounds[edge.target][0] += np.minimum(weights, 0).sum(axis=1) * count
         bounds[edge.target][1] += np.maximum(weights, 0).sum(axis=1) * count
-    low = min((int(b[0].min(initial=0)) for b in bounds.values()), default=0)
-    high = max((int(b[1].max(initial=0)) for b in bounds.values()), default=0)
+    return bounds
+
+
+def accumulator_bits_needed(network: QuantisedNetwork) -> int:
+    """Least accumulator width that no neuron's sum of one tick overflows, whatever spikes come."""
+    bounds = accumulator_bounds(network).values()
+    low = min((int(b[0].min(initial=0)) for b in bounds), default=0)
+    high = max((int(b[1].max(initial=0)) for b in bounds), default=0)
     return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1

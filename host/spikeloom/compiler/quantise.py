@@ -1,0 +1,263 @@
+"""From real numbers to integers: weights to full scale, and every potential in the same unit.
+
+A weight unit is ``2**fraction_bits`` state units. Scaling all that a neuron adds up, its threshold, bias and reset by
+one number changes no spike; so each neuron has the scale at which its largest weight is the largest integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spikeloom.contract.errors import NetworkError
+from spikeloom.contract.network import Drive, InputKind, InputPopulation, Population, Projection, QuantisedNetwork
+from spikeloom.contract.neuron import Reset
+from spikeloom.contract.numerics import DECAY_ONE, DEFAULT, EXACT, Numerics, Profile
+
+from .graph import FloatPopulation, FloatProjection, Network
+from .input_kinds import Kinds, input_populations
+from .overflow import accumulator_bits_needed, accumulator_bounds
+from .quantise_report import layer_report, warnings_of
+from .samples import Samples, by_input
+from .scales import Scales, choose
+from .simulate import Statistics, statistics
+from .weights import rounded
+
+ACCUMULATOR_BITS = range(16, 25)
+CALIBRATION_SAMPLES = 100
+"""Samples of which the float reference takes rates and extremes, at most."""
+
+SCALES = ("neuron", "layer")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One population on its way: real, scaled, integer."""
+
+    source: FloatPopulation
+    scales: Scales
+    result: Population
+    edges: list[tuple[FloatProjection, np.ndarray]]
+    """Projections with their integer weights."""
+    statistics: Statistics | None
+
+
+def quantise(
+    network: Network,
+    samples: Samples | None = None,
+    weight_bits: int | None = None,
+    scale: str = "neuron",
+    numerics: Numerics | None = None,
+    input_kind: Kinds = None,
+) -> QuantisedNetwork:
+    """Integers for a network.
+
+    Args:
+        samples: ``(n, ticks, *input shape)``, or by input name: they tell what the inputs carry, how high potentials
+            that are read go, and how often neurons fire. Without them inputs are spikes.
+        weight_bits: 1, 2, 4, 8 or 16; 8 unless ``numerics`` says.
+        scale: ``neuron`` or ``layer``: what shares a scale.
+        numerics: widths of the build; by default of the named builds, with the least accumulator that cannot overflow.
+        input_kind: ``spikes``, ``counts`` or ``currents``, or a dict by input name.
+
+    Returns:
+        The network; its ``report`` has a ``layers`` list, and a line in ``warnings`` for all that was cut or lost.
+
+    Raises:
+        NetworkError: it cannot be done without an overflow or a loss that no one asked for.
+    """
+    if scale not in SCALES:
+        raise NetworkError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    chosen = _numerics(weight_bits, numerics)
+    given = None if samples is None else by_input(network.inputs, samples)
+    inputs = input_populations(network.inputs, given, input_kind)
+    currents = {i.name for i in inputs if i.kind is InputKind.CURRENTS}
+    _check_currents(network, currents)
+    seen = None
+    if given is not None and all(array.size for array in given.values()):
+        seen = statistics(network, {name: array[:CALIBRATION_SAMPLES] for name, array in given.items()})
+
+    layers = [
+        _layer(network, p, given, currents, None if seen is None else seen[p.name], scale, chosen)
+        for p in network.populations
+    ]
+    scales = {layer.source.name: layer.scales for layer in layers}
+    draft = QuantisedNetwork(
+        numerics=chosen,
+        inputs=inputs,
+        populations=[layer.result for layer in layers],
+        projections=[_projection(edge, weights, chosen) for layer in layers for edge, weights in layer.edges],
+        drives=[
+            Drive(source=e.source, target=e.target, weights=e.weights, scale=scales[e.target].state)
+            for e in network.projections
+            if e.source in currents
+        ],
+        outputs=dict(network.outputs),
+        states=list(network.states),
+        state_scale={output: scales[network.outputs[output]].state for output in network.states},
+    )
+    final = replace(chosen, accumulator_bits=_accumulator_bits(draft, fixed=numerics is not None))
+    return replace(draft, numerics=final, report=_report(network, draft, final, layers, scale, samples is not None))
+
+
+def _numerics(weight_bits: int | None, numerics: Numerics | None) -> Numerics:
+    if numerics is not None:
+        if weight_bits not in (None, numerics.weight_bits):
+            raise NetworkError(
+                f"weight_bits {weight_bits} contradicts numerics, whose weight_bits are {numerics.weight_bits}"
+            )
+        if numerics.profile is not Profile.SPIKELOOM:
+            raise NetworkError(
+                f"numerics: networks for the {numerics.profile} profile are not quantised from real ones; "
+                "write them in integers as a QuantisedNetwork"
+            )
+        return numerics
+    base = EXACT if weight_bits == 16 else DEFAULT
+    return replace(base, weight_bits=8 if weight_bits is None else weight_bits, accumulator_bits=ACCUMULATOR_BITS[-1])
+
+
+def _check_currents(network: Network, currents: set[str]) -> None:
+    """A current is added to the potential: a target with a synaptic current of its own would need it a step before."""
+    for e in network.projections:
+        if e.source in currents and np.any(network.population(e.target).alpha):
+            raise NetworkError(
+                f"input {e.source}: it carries currents, and {e.target} ({network.population(e.target).kind}) has a "
+                "synaptic current, into which only spikes can go: encode the input as spikes or counts"
+            )
+
+
+def _layer(
+    network: Network,
+    p: FloatPopulation,
+    given: Mapping[str, np.ndarray] | None,
+    currents: set[str],
+    seen: Statistics | None,
+    per: str,
+    numerics: Numerics,
+) -> Layer:
+    edges = [e for e in network.into(p.name) if e.source not in currents]
+    rows = np.concatenate([np.zeros((p.size, 0)), *(e.weights for e in edges)], axis=1)
+    must_hold = np.zeros(p.size)
+    if seen is not None and not p.spiking and numerics.weight_bits > 2:
+        must_hold = np.maximum(must_hold, np.maximum(seen.v_high, -seen.v_low))
+    driven = [(given[e.source], e.weights) for e in network.into(p.name) if e.source in currents and given is not None]
+    if driven:
+        must_hold = np.maximum(must_hold, sum(_peak(samples, weights) for samples, weights in driven))
+    scales = choose(p, rows, must_hold, per, numerics)
+    return Layer(
+        source=p,
+        scales=scales,
+        result=_population(p, scales.state, numerics),
+        edges=[(e, rounded(e.weights, _shared(rows, per), scales.weight, numerics.weight_bits)) for e in edges],
+        statistics=seen,
+    )
+
+
+def _shared(rows: np.ndarray, per: str) -> np.ndarray:
+    return rows.reshape(1, -1) if per == "layer" else rows
+
+
+def _peak(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Largest magnitude of ``weights @ x`` over all samples and ticks, a target neuron."""
+    peak = np.zeros(len(weights))
+    for sample in samples:
+        peak = np.maximum(peak, np.abs(sample.astype(np.float64) @ weights.T).max(axis=0, initial=0.0))
+    return peak
+
+
+def _population(p: FloatPopulation, state: np.ndarray, numerics: Numerics) -> Population:
+    """A population's parameters in state units."""
+    return Population(
+        name=p.name,
+        shape=p.shape,
+        alpha=_integer(p.alpha, DECAY_ONE),
+        beta=_integer(p.beta, DECAY_ONE),
+        theta=_theta(p, state, numerics),
+        v_min=np.where(np.isfinite(p.v_min), np.rint(_finite(p.v_min) * state), numerics.state_min).astype(np.int64),
+        v_reset=_integer(p.v_reset, state),
+        v_sub=_integer(p.v_sub, state),
+        reset=p.reset if p.spiking else Reset.NONE,
+        refractory=p.refractory,
+        bias=_integer(p.bias, state),
+        bias_u=_integer(p.bias_u, state),
+    )
+
+
+def _theta(p: FloatPopulation, state: np.ndarray, numerics: Numerics) -> np.ndarray:
+    """The largest potential that does not fire.
+
+    ``v > x`` becomes the nearest integer. ``v >= x`` must fire at ``v = x`` if that is an integer: the largest integer
+    below ``x``, where a scale's rounding error does not count.
+    """
+    exact = _finite(p.theta) * state
+    whole = np.abs(exact - np.rint(exact)) <= 1e-9 * np.maximum(1, np.abs(exact))
+    below = np.where(whole, np.rint(exact), np.ceil(exact)) - 1
+    theta = np.rint(exact) if p.fire == ">" else below
+    return np.where(np.isfinite(p.theta), theta, numerics.state_max).astype(np.int64)
+
+
+def _finite(values: np.ndarray | float) -> np.ndarray:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _integer(values: np.ndarray | float, scale: np.ndarray | int) -> np.ndarray:
+    return np.rint(np.asarray(values) * scale).astype(np.int64)
+
+
+def _projection(edge: FloatProjection, weights: np.ndarray, numerics: Numerics) -> Projection:
+    zeros = np.count_nonzero(weights == 0)
+    sparse = zeros > weights.size / 2 or (numerics.weight_bits == 1 and zeros > 0)
+    return Projection(source=edge.source, target=edge.target, weights=weights, delay=edge.delay, sparse=bool(sparse))
+
+
+def _accumulator_bits(draft: QuantisedNetwork, fixed: bool) -> int:
+    """The least width that cannot overflow, or the given one where it is enough."""
+    needed = accumulator_bits_needed(draft)
+    most = draft.numerics.accumulator_bits
+    if needed > most:
+        name, at, low, high = _worst(draft)
+        raise NetworkError(
+            f"population {name}: neuron {at}: its weights can add up to {low} or {high} in one tick, which needs "
+            f"{needed} accumulator bits, and there are {most}: use fewer weight_bits than "
+            f"{draft.numerics.weight_bits}" + (", a wider accumulator" if fixed and most < 24 else "")
+            + (", samples with smaller counts" if any(i.max_count > 1 for i in draft.inputs) else "")
+            + ", or fewer inputs"
+        )  # fmt: skip
+    return most if fixed else max(ACCUMULATOR_BITS[0], needed)
+
+
+def _worst(draft: QuantisedNetwork) -> tuple[str, int, int, int]:
+    bounds = accumulator_bounds(draft)
+    peaks = {name: np.maximum(-b[0], b[1] + 1) for name, b in bounds.items() if b.size}
+    name = max(peaks, key=lambda key: int(peaks[key].max()))
+    at = int(peaks[name].argmax())
+    return name, at, int(bounds[name][0, at]), int(bounds[name][1, at])
+
+
+def _report(
+    network: Network, draft: QuantisedNetwork, numerics: Numerics, layers: list[Layer], scale: str, calibrated: bool
+) -> dict[str, Any]:  # fmt: skip
+    bounds = accumulator_bounds(draft)
+    return {
+        "scale": scale,
+        "numerics": {
+            "profile": str(numerics.profile), "weight_bits": numerics.weight_bits,
+            "fraction_bits": numerics.fraction_bits, "accumulator_bits": numerics.accumulator_bits,
+            "state_bits": numerics.state_bits,
+        },
+        "accumulator_bits_needed": accumulator_bits_needed(draft),
+        "inputs": [_input_report(i, calibrated) for i in draft.inputs],
+        "layers": [layer_report(layer, bounds[layer.source.name], numerics) for layer in layers],
+        "warnings": [line for layer in layers for line in warnings_of(layer, numerics)],
+        "assumptions": [str(assumption) for assumption in network.assumptions],
+    }  # fmt: skip
+
+
+def _input_report(source: InputPopulation, calibrated: bool) -> dict[str, Any]:
+    return {
+        "name": source.name, "kind": str(source.kind), "max_count": source.max_count,
+        "from": "samples or argument" if calibrated else "assumed or argument: no samples were given",
+    }  # fmt: skip

@@ -1,0 +1,96 @@
+"""What quantising did to a population: figures for the report, and a line for everything that was cut or lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikeloom.contract.neuron import Reset
+from spikeloom.contract.numerics import DECAY_ONE, Numerics
+
+if TYPE_CHECKING:
+    from .quantise import Layer
+
+CARRIED = ("theta", "v_reset", "v_sub", "bias", "bias_u")
+"""Parameters in state units."""
+
+
+def layer_report(layer: Layer, bounds: np.ndarray, numerics: Numerics) -> dict[str, Any]:
+    """Figures of one population, for JSON. ``bounds``: least and largest sum of a tick, ``(2, size)``."""
+    p, scales = layer.source, layer.scales
+    weights = np.concatenate([w.reshape(p.size, -1) for _, w in layer.edges] or [np.zeros((p.size, 0))], axis=1)
+    exact = np.concatenate([e.weights for e, _ in layer.edges] or [np.zeros((p.size, 0))], axis=1)
+    error = weights / scales.weight[:, None] - exact
+    size = float(np.sqrt((exact**2).mean())) if exact.size else 0.0
+    report: dict[str, Any] = {
+        "name": p.name,
+        "kind": p.kind,
+        "neurons": p.size,
+        "scale_min": float(scales.weight.min()),
+        "scale_max": float(scales.weight.max()),
+        "weight_error_rms": float(np.sqrt((error**2).mean())) / size if size else 0.0,
+        "weights_clipped": 0,
+        "weights_zero": float((weights == 0).mean()) if weights.size else 0.0,
+        "theta_min": int(np.min(layer.result.theta)),
+        "theta_max": int(np.max(layer.result.theta)),
+        "capped": np.flatnonzero(scales.capped).tolist(),
+        "accumulator_min": int(bounds[0].min()),
+        "accumulator_max": int(bounds[1].max()),
+        "input_error": _input_error(layer, error),
+    }
+    if layer.statistics is not None:
+        report["rate"] = float(layer.statistics.rate.mean())
+        report["rate_max"] = float(layer.statistics.rate.max())
+        report["v_high"] = float((layer.statistics.v_high * scales.state).max()) / numerics.state_max
+        report["v_low"] = float((layer.statistics.v_low * scales.state).min()) / numerics.state_max
+    return report
+
+
+def _input_error(layer: Layer, error: np.ndarray) -> float | None:
+    """Predicted effect: rms error of a tick's input over the threshold, if half of the sources fired."""
+    theta = np.asarray(layer.source.theta)
+    if not layer.source.spiking or not error.size or not (np.abs(theta) > 0).all():
+        return None
+    return float(np.mean(np.sqrt((error**2).sum(axis=1) / 2) / np.abs(theta)))
+
+
+def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
+    """Lines about all that was capped, rounded to nothing, or may saturate."""
+    p, result, scales = layer.source, layer.result, layer.scales
+    lines = []
+
+    def tell(what: np.ndarray, text: str) -> None:
+        at = np.flatnonzero(what)
+        if at.size:
+            more = f" and {at.size - 1} more" if at.size > 1 else ""
+            lines.append(f"population {p.name}: neuron {at[0]}{more}: {text}")
+
+    tell(scales.capped, "scale capped, so that threshold, bias, reset and what is read fit; its weights are coarser")
+    for name in CARRIED:
+        exact, integer = np.asarray(getattr(p, name)), np.asarray(getattr(result, name))
+        if name == "theta":
+            integer = integer + (p.fire == ">=")
+        tell((exact != 0) & (integer == 0) & np.isfinite(exact), f"{name} rounded to 0")
+    for name in ("alpha", "beta"):
+        exact, integer = np.asarray(getattr(p, name)), np.asarray(getattr(result, name))
+        tell((exact < 1) & (integer == DECAY_ONE), f"{name} rounded to 1: it no longer decays")
+        tell((exact > 0) & (integer == 0), f"{name} rounded to 0: it decays at once")
+    tell(_stuck(layer), "decay is so slow that rounding stops it above a sixteenth of the threshold")
+    nonzero = sum((np.count_nonzero(e.weights, axis=1) for e, _ in layer.edges), np.zeros(p.size, dtype=np.int64))
+    left = sum((np.count_nonzero(w, axis=1) for _, w in layer.edges), np.zeros(p.size, dtype=np.int64))
+    tell((nonzero > 0) & (left == 0), "all of its weights rounded to 0")
+    if layer.statistics is not None:
+        low, high = numerics.state_min, numerics.state_max
+        tell(layer.statistics.v_high * scales.state > high, "the potential saturates on these samples")
+        tell(layer.statistics.v_low * scales.state < low, "the potential saturates at its low end on these samples")
+        tell(layer.statistics.u_peak * scales.state > high, "the current saturates on these samples")
+    return lines
+
+
+def _stuck(layer: Layer) -> np.ndarray:
+    """Where rounding to nearest holds a decaying potential at more than a sixteenth of the threshold."""
+    leak = DECAY_ONE - np.asarray(layer.result.beta)
+    held = np.divide(DECAY_ONE / 2, leak, out=np.zeros(layer.source.size), where=leak > 0)
+    memory = layer.result.reset is not Reset.NONE
+    return memory & (held > np.abs(np.asarray(layer.result.theta)) / 16)
