@@ -171,9 +171,17 @@ def report_text(report: Mapping[str, Any]) -> str:
     lines = [
         f"{report['neurons']} neurons and {report['synapses']} synapses on {report['cores']} cores, "
         f"{report['latency']} ticks behind the input at most",
-        f"{'resource':<12} {'used, the fullest core':>22} {'of':>8} {'share':>7}   each core",
+        f"{'resource':<12} {'used':>8} {'of':>8} {'share':>7}   each core",
     ]
     for name, entry in report["resources"].items():
-        each = " ".join(map(str, entry["per_core"])) if entry["per_core"] else "(of the array)"
-        lines.append(f"{name:<12} {entry['used']:>22} {entry['limit']:>8} {entry['share']:>7.1%}   {each}")
+        lines.append(
+            f"{name:<12} {entry['used']:>8} {entry['limit']:>8} {entry['share']:>7.1%}   {_each(entry['per_core'])}"
+        )
     return "\n".join(lines)
+
+
+def _each(values: Sequence[int]) -> str:
+    """Use of each core, or of the least and the most used ones where there are many."""
+    if len(values) > 16:
+        return f"{min(values)} to {max(values)}, {sum(values) / len(values):.1f} on average"
+    return " ".join(map(str, values)) or "(of the array)"

@@ -148,8 +148,8 @@ class ModelArray:
             self._error(Error.LOST, self.lost)
             self.lost = 0
         self.tx.extend(DONE_LAYOUT.pack({"kind": Reply.DONE, "tick": self.tick}).tolist())
-        self.tx.append(10 + len(events))
-        self.busy += 10 + len(events)
+        self.busy = (self.busy + 10 + len(events)) % (1 << COLUMN_BITS)
+        self.tx.append(self.busy)
         self.tick += 1
 
     # The fabric.

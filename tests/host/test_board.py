@@ -133,6 +133,17 @@ def test_counters_are_of_one_run_and_pass_their_end() -> None:
         assert first["synapses"].sum() > 5
 
 
+def test_cycles_are_those_of_each_sample_and_pass_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect() as board:
+        together = board.run(samples(4)).cycles
+        monkeypatch.setattr(driver, "BATCH_WORDS", 1)
+        board.transport.busy = (1 << 32) - 200  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(board.run(samples(4)).cycles, together)
+        for n in range(4):
+            alone = {name: array[n : n + 1] for name, array in samples(4).items()}
+            assert board.run(alone).cycles.tolist() == [together[n]]
+
+
 def test_bad_samples_send_nothing() -> None:
     with connect() as board:
         sent = []

@@ -128,7 +128,9 @@ class Board:
         states *= spaces(self.image.config)[Space.STATE].stride
         cores = self.image.config.cores
         read_counters = np.concatenate([read_words(n, Space.COUNTER, 0, len(Counter)) for n in range(cores)])
-        before = np.stack(self._exchange(read_counters, datas=cores).data)
+        start = self._exchange(np.concatenate([read_counters, control_word(Operation.QUERY)]), datas=cores + 1)
+        before = np.stack(start.data[:cores])
+        collector.busy = int(start.data[cores][Info.BUSY_CYCLES])
         errors: list[str] = []
         first = 0
         while first < stimulus.count:

@@ -38,7 +38,7 @@ class Replies:
     Attributes:
         keys, indices: of each spike, ``int64 (spikes,)``.
         spike_ticks: number of ticks that had ended before each spike, ``int64 (spikes,)``: the spike's own tick.
-        ticks, cycles: tick number and busy cycles of each DONE, ``int64 (dones,)``.
+        ticks, cycles: tick number of each DONE, and busy cycles since power-up modulo ``2**32``, ``int64 (dones,)``.
         data: words of each DATA, ``uint32`` each.
         errors: what the board complained about.
     """

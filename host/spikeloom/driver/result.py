@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..contract.errors import LinkError
+from ..contract.layout import COLUMN_BITS
 from ..contract.ring import Counter, Space, spaces
 from ..image import NO_KEY, Image
 from .protocol import Replies
@@ -44,7 +45,8 @@ class Result:
             where the network knows their scale; ``None`` where it shows spikes.
         populations: recorded states by population; empty where nothing was recorded.
         counters: totals of this run by the lower-case name of :class:`Counter`, ``int64 (cores,)``.
-        cycles: busy cycles of each sample, ``int64 (samples,)``.
+        cycles: busy cycles of each sample, from the reset of the states to rest, ``int64 (samples,)``; accesses to
+            memories, such as reads of recorded states, do not count.
         ticks: ticks of a sample.
     """
 
@@ -67,6 +69,7 @@ class Collector:
         self.spiking = {o: p for o, p in network.outputs.items() if o not in network.states}
         self.showing = {o: p for o, p in network.outputs.items() if o in network.states}
         self.record = record
+        self.busy = 0  # the board's count of busy cycles where the next sample begins
         self.cycles = np.zeros(samples, dtype=np.int64)
         self.counters = np.zeros((len(Counter), image.config.cores), dtype=np.int64)
         sizes = {p.name: p.size for p in network.populations}
@@ -83,7 +86,10 @@ class Collector:
 
     def take(self, first: int, count: int, replies: Replies, data: Sequence[np.ndarray]) -> None:
         """The answers of samples ``first`` to ``first + count - 1``; ``data`` are those of the windows."""
-        self.cycles[first : first + count] = replies.cycles.reshape(count, self.board_ticks).sum(axis=1)
+        if self.board_ticks:
+            ends = replies.cycles.reshape(count, self.board_ticks)[:, -1]
+            self.cycles[first : first + count] = np.diff(ends, prepend=self.busy) % (1 << COLUMN_BITS)
+            self.busy = int(ends[-1])
         self._take_spikes(first, count, replies)
         if self.windows:
             self._take_states(first, count, data)

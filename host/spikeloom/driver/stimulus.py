@@ -62,6 +62,7 @@ class Stimulus:
         spikes, ends = self._spikes(n)
         biases = self._biases(n)
         reads = [w.words for w in self.windows]
+        ticks = [tick_word(flush=flush) for flush in range(self.image.latency + 1)]
         parts = [control_word(Operation.RESET_STATE)]
         start = 0
         for tick in range(self.board_ticks):
@@ -69,7 +70,7 @@ class Stimulus:
             if tick < self.ticks:
                 parts.append(spikes[start : ends[tick]])
                 start = ends[tick]
-            parts += [tick_word(flush=max(0, tick - self.ticks + 1)), *reads]
+            parts += [ticks[max(0, tick - self.ticks + 1)], *reads]
         return np.concatenate(parts)
 
     def _spikes(self, n: int) -> tuple[np.ndarray, np.ndarray]:
