@@ -64,6 +64,8 @@ class Sequencer(wiring.Component):
         the start's way to the cores, their reaction, the barrier's latency.
     start_latency : int, optional
         Cycles from ``start`` to the cores; ``settle`` if not given, which is always enough.
+    lost_lag : int
+        Cycles by which the way of ``lost`` may be longer than the barrier's.
 
     Members
     -------
@@ -82,15 +84,16 @@ class Sequencer(wiring.Component):
     idle : ``In(1)``
         Root of the barrier.
     lost : ``In(1)``
-        In this cycle someone lost a spike. Its way must be no longer than the barrier's.
+        In this cycle someone lost a spike, and was not idle.
     """
 
-    def __init__(self, config: ArrayConfig, settle: int, start_latency: int | None = None):
+    def __init__(self, config: ArrayConfig, settle: int, start_latency: int | None = None, lost_lag: int = 2):
         if settle < 1:
             raise ValueError(f"settle must be at least 1, not {settle}")
         self.config = config
         self.settle = settle
         self.start_latency = settle if start_latency is None else start_latency
+        self.lost_lag = lost_lag
         flit = stream.Signature(struct(config.flit_layout))
         words = stream.Signature(COLUMN_BITS)
         super().__init__(
@@ -161,6 +164,7 @@ class Sequencer(wiring.Component):
         # Spikes that the array lost since the last report; the count stays at its highest value.
         lost = Signal(ARGUMENT_BITS)
         reported = Signal()
+        lost_under_way = Signal(range(max(2, self.lost_lag)))  # cycles until all are counted; the first two cost none
         with m.If(reported):
             m.d.sync += lost.eq(self.lost)
         with m.Elif(self.lost & ~lost.all()):
@@ -240,8 +244,9 @@ class Sequencer(wiring.Component):
         with m.FSM():
             with m.State("COMMAND"):
                 with m.If(running & rest):
+                    m.d.sync += lost_under_way.eq(max(0, self.lost_lag - 1))
                     m.next = "REPORT"
-                with m.Elif(~running & ticks_left.any()), m.If(rest & ~until_due.any()):
+                with m.Elif(~running & ticks_left.any() & rest & ~until_due.any()):
                     m.d.comb += disturb.eq(1)
                     m.d.sync += [
                         self.start.eq(1),
@@ -288,11 +293,15 @@ class Sequencer(wiring.Component):
 
             # A tick is over.
             with m.State("REPORT"):
-                with m.If(lost.any()), m.If(say(loss)):
-                    m.d.comb += reported.eq(1)
-                    m.next = "DONE"
+                with m.If(lost_under_way.any()):
+                    m.d.sync += lost_under_way.eq(lost_under_way - 1)
+                with m.Elif(lost.any()):
+                    m.next = "LOSS"
                 with m.Else():
                     m.next = "DONE"
+            with m.State("LOSS"), m.If(say(loss)):
+                m.d.comb += reported.eq(1)
+                m.next = "DONE"
             with m.State("DONE"), m.If(say(done, last=0)):
                 m.next = "DONE_CYCLES"
             with m.State("DONE_CYCLES"), m.If(say(busy_cycles)):
