@@ -19,6 +19,9 @@ from .sequencer import Sequencer
 START_LATENCY = 2
 """Registers that a start pulse passes on its way to all the cores."""
 
+LOST_LATENCY = 3
+"""Registers between a loss and the sequencer."""
+
 SETTLE_MARGIN = 3
 """Cycles until a flit or a pulse that the sequencer has sent shows in the idle of what it reaches, generously."""
 
@@ -48,7 +51,12 @@ class Array(wiring.Component):
         routers = [Router(config, n) for n in range(config.cores)]
         nodes = [RingNode(n) for n in range(config.cores)]
         barrier = Barrier(2 * config.cores)
-        sequencer = Sequencer(config, settle=START_LATENCY + barrier.latency + SETTLE_MARGIN)
+        sequencer = Sequencer(
+            config,
+            settle=START_LATENCY + barrier.latency + SETTLE_MARGIN,
+            start_latency=START_LATENCY,
+            lost_lag=max(0, LOST_LATENCY - barrier.latency),
+        )
         m.submodules.sequencer = sequencer
         m.submodules.barrier = barrier
         wiring.connect(m, wiring.flipped(self.rx), sequencer.rx)

@@ -38,7 +38,8 @@ class Sequencer(wiring.Component):
 
     *Rest* is ``idle``, nothing waiting for ``inject``, and ``settle`` cycles since the last handshake on ``inject``,
     the last ``start`` or ``reset_state`` pulse and the last packet on the ring; so an ``idle`` that has not yet seen
-    them is never believed. Spikes pass at once, a word a cycle; every other word first waits for rest.
+    them is never believed. Spikes pass at once, a word a cycle; every other word first waits for rest, and everything
+    waits for the end of a reset.
 
     *Ticks.* A TICK of count n is n starts, each of which waits for rest. While the last of them runs, spikes of the
     next tick pass; they are held back for ``start_latency`` cycles, so that none overtakes the start. DONE goes out at
@@ -284,12 +285,17 @@ class Sequencer(wiring.Component):
                                 with m.Case(Operation.RESET_STATE):
                                     m.d.comb += disturb.eq(1)
                                     m.d.sync += [self.reset_state.eq(1), tick_number.eq(0)]
+                                    m.next = "CLEARING"
                                 with m.Case(Operation.QUERY):
                                     m.next = "INFO_HEADER"
                                 with m.Case(Operation.PERIOD):
                                     m.d.sync += period.eq(control.argument)
                                 with m.Default():
                                     fail(Error.OPERATION, control.operation)
+
+            # A spike that came before the sums are clear would be cleared with them.
+            with m.State("CLEARING"), m.If(rest):
+                m.next = "COMMAND"
 
             # A tick is over.
             with m.State("REPORT"):

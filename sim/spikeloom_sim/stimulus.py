@@ -28,7 +28,8 @@ def random_population(
         shape=(size,),
         alpha=rng.choice(decays[:-1], full) * rng.integers(0, 2, full),
         beta=rng.choice(decays, full),
-        theta=rng.choice([-1, 0, typical // 2, typical, 2 * typical, top], full),
+        # Unused lanes of a row share its threshold, and must not fire.
+        theta=rng.choice([*([-1] if per_neuron else []), 0, typical // 2, typical, 2 * typical, top], full),
         v_min=v_min,
         v_reset=rng.integers(-typical, typical, full),
         v_sub=rng.integers(0, typical, full),

@@ -106,10 +106,9 @@ async def equals_golden(dut, stall: float) -> None:
         await rest(dut)
         for tick in range(TICKS + image.latency):
             flush = max(0, tick - TICKS + 1)
-            events = (
-                [{"key": image.input_keys["in"], "index": i} for i in np.flatnonzero(sample[tick])] if not flush else []
-            )
-            await send(dut, "events", flit, as_ints(events), stall=stall, rng=random_source(tick))
+            indices = np.flatnonzero(sample[tick]).tolist() if not flush else []
+            events = [{"key": image.input_keys["in"], "index": index} for index in indices]
+            await send(dut, "events", flit, events, stall=stall, rng=random_source(tick))
             await rest(dut)
             seen = len(sent)
             dut.flush.value = flush

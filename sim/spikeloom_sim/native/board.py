@@ -49,7 +49,7 @@ class NativeBoard:
                 raise LinkError(f"the simulated board took no word for {quiet * BATCH} cycles")
 
     def receive(self, at_least: int, timeout: float) -> np.ndarray:
-        """Words that have come, ``uint32 (n,)``: at least so many, or those of before ``timeout`` seconds of silence."""
+        """Words that have come, ``uint32 (n,)``: so many at least, or after ``timeout`` seconds of silence fewer."""
         end = time.monotonic() + timeout
         while sum(map(len, self._waiting)) < at_least and time.monotonic() < end:
             _, given = self.step(np.empty(0, np.uint32), want=at_least, budget=BATCH)
@@ -60,7 +60,7 @@ class NativeBoard:
         return words
 
     def step(self, data: np.ndarray, want: int, budget: int) -> tuple[int, int]:
-        """Run until all of ``data`` is taken and ``want`` items are out, or ``budget`` cycles. Returns (taken, given)."""
+        """Run until all of ``data`` is taken and ``want`` items are out, or ``budget`` cycles: (taken, given)."""
         taken, given = ctypes.c_size_t(), ctypes.c_size_t()
         pointer = ctypes.POINTER(ctypes.c_uint32)
         self._library.board_run(

