@@ -19,7 +19,7 @@ def random_population(
     top = numerics.state_max
     typical = min(top, 40 << numerics.fraction_bits)
     decays = np.array([0, 1, 1000, 2048, 3000, 3686, 4000, 4095, DECAY_ONE])
-    reset = Reset(rng.integers(len(Reset)))
+    reset = Reset(int(rng.integers(len(Reset))))
     biases = rng.integers(-typical // 8, typical // 4 + 2, (2, size))
     v_min = rng.choice([-top - 1, -typical, 0], full)
     loihi = numerics.profile is Profile.LOIHI

@@ -1,0 +1,22 @@
+"""The command line: a file a command; :mod:`.inputs` opens what users name, :mod:`.show` prints."""
+
+from __future__ import annotations
+
+import sys
+
+from ..contract.errors import SpikeloomError
+from .app import app
+from .show import complain
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one message and exit status 1, without a traceback."""
+    from . import build, compile, demo, generate, report, run, verify  # noqa: F401  each adds its command
+
+    try:
+        app()
+    except SpikeloomError as error:
+        complain(error)
+        sys.exit(1)

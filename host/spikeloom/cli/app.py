@@ -1,0 +1,31 @@
+"""The application that the commands join, and the options that several of them share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Spiking neural networks on FPGAs: import, quantise, map, simulate, verify, build.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Network = Annotated[
+    Path, typer.Argument(help="A trained network (.nir), a quantised one or an image (.npz).", show_default=False)
+]
+Samples = Annotated[
+    Path | None, typer.Option("--samples", "-s", help="An .npz file: spikes or x (n, ticks, ...), and labels.")
+]
+Target = Annotated[str, typer.Option("--target", "-t", help="A board's name, or auto, auto:WxH, auto:WxH:LANES.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Use the first samples only.")]
+BoardName = Annotated[str, typer.Option("--board", "-b", help="sim, sim-pins or serial:PORT.")]
+Dt = Annotated[float | None, typer.Option(help="Seconds a tick, where the file does not say.")]
+Decay = Annotated[str | None, typer.Option(help="euler or exact, where the file does not say.")]
+Reset = Annotated[str | None, typer.Option(help="value, subtract, subtract_delayed or none.")]
+Fire = Annotated[str | None, typer.Option(help="'>' or '>='.")]
+WeightBits = Annotated[int, typer.Option(help="1, 2, 4, 8 or 16.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of output one JSON object of the figures.")]

@@ -1,0 +1,89 @@
+"""Opens what a user names: networks of all three kinds, and files of samples."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..compiler.compile import compile as compile_network
+from ..compiler.nir_import import load
+from ..compiler.quantise import quantise
+from ..contract.errors import ImageError, NetworkError, SampleError
+from ..contract.network import QuantisedNetwork
+from ..image import Image, open_image
+from .show import console
+
+CALIBRATION = 100
+"""Samples that the quantiser looks at, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """A file of samples: ``(n, ticks, *shape)``, and labels ``(n,)`` where it has them."""
+
+    samples: np.ndarray
+    labels: np.ndarray | None
+
+    def first(self, limit: int | None) -> Data:
+        return Data(samples=self.samples[:limit], labels=None if self.labels is None else self.labels[:limit])
+
+    def accuracy(self, counts: np.ndarray) -> float | None:
+        """Percent of samples whose label has the most spikes; ties go to the lower class."""
+        if self.labels is None:
+            return None
+        return float((counts.reshape(len(counts), -1).argmax(1) == self.labels).mean() * 100)
+
+
+def open_samples(path: Path, limit: int | None = None) -> Data:
+    """Read an ``.npz`` with ``spikes`` or ``x``, and ``labels``. Raises :class:`SampleError`."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            name = next((n for n in ("spikes", "x") if n in arrays), None)
+            if name is None:
+                raise SampleError(f"{path}: holds {sorted(arrays)}, must hold spikes or x (n, ticks, ...)")
+            data = Data(samples=arrays[name], labels=arrays.get("labels"))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise SampleError(f"{path}: not a readable .npz file of samples: {error}") from error
+    return data.first(limit)
+
+
+def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readings: Any) -> QuantisedNetwork:
+    """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed."""
+    if path.suffix != ".npz":
+        network = load(path, **readings)
+        console.print(network.summary(), markup=False)
+        calibration = None if data is None else data.samples[:CALIBRATION]
+        quantised = quantise(network, calibration, weight_bits=weight_bits)
+        for warning in quantised.report.get("warnings", []):
+            console.print(f"warning: {warning}", style="yellow", markup=False)
+        return quantised
+    try:
+        return open_image(path).network
+    except ImageError:
+        try:
+            return QuantisedNetwork.load(path)
+        except ImageError as error:
+            raise NetworkError(f"{path}: neither a .nir file, an image nor a quantised network: {error}") from error
+
+
+def open_mapped(path: Path, target: str | None, data: Data | None, weight_bits: int = 8, **readings: Any) -> Image:
+    """An image from any kind of file: read as it is, or compiled for ``target`` (auto where None)."""
+    if path.suffix == ".npz" and target is None:
+        try:
+            return open_image(path)
+        except ImageError as error:
+            if _is_image(path):
+                raise error
+    return compile_network(open_quantised(path, data, weight_bits, **readings), target or "auto")
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "manifest.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return True
