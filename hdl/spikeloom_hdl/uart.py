@@ -36,6 +36,8 @@ class UartStream(wiring.Component):
         A pulse: a word was lost.
     broken : ``Out(1)``
         A pulse: a byte came without its stop bit and was dropped.
+    partial : ``Out(1)``
+        Some bytes of a word have come, and not yet all.
     """
 
     def __init__(self, divisor: int, depth: int = 16):
@@ -51,6 +53,7 @@ class UartStream(wiring.Component):
                 "o": Out(stream.Signature(COLUMN_BITS)),
                 "overflow": Out(1),
                 "broken": Out(1),
+                "partial": Out(1),
             }
         )
 
@@ -71,7 +74,7 @@ class UartStream(wiring.Component):
         byte = Signal(8)
         word = Signal(COLUMN_BITS)
         place = Signal(range(BYTES))
-        m.d.comb += fifo.w_data.eq(Cat(word[8:], byte))
+        m.d.comb += [fifo.w_data.eq(Cat(word[8:], byte)), self.partial.eq(place.any())]
         m.d.sync += timer.eq(Mux(timer.any(), timer - 1, self.divisor - 1))
 
         with m.FSM():

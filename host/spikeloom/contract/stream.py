@@ -36,6 +36,9 @@ ARGUMENT_BITS = 24
 MAGIC = 0x5B1C_E100 | FORMAT_VERSION
 """First word of the answer to a query: the project and the format's version."""
 
+LINK_WINDOW = 1024
+"""Words that a board behind a link without flow control holds until the array takes them."""
+
 ACCESS_MAX = (1 << COUNT_BITS) - 1
 """Data words that one access can carry."""
 
@@ -100,6 +103,9 @@ class Error(IntEnum):
     """Since the last tick, spikes met no route or no projection; argument: number of cycles with such an event."""
     TICK = 4
     """A TICK of count 0."""
+    LINK = 5
+    """Words were lost on the way to the board; argument: how many, as far as it knows. What followed them was dropped,
+    and the array's registers were reset: load the image again."""
 
 
 SPIKE_LAYOUT = Layout((Field("index", INDEX_BITS_MAX), Field("key", KEY_BITS_MAX), Field("kind", KIND_BITS)))

@@ -16,6 +16,7 @@ ADVICE = {
     Error.SPIKE: "the spike's key or index is too wide for the board's fabric: compile for its configuration",
     Error.LOST: "spikes met no route or no projection: the memories do not fit the spikes, load the image again",
     Error.TICK: "a TICK must run at least one tick",
+    Error.LINK: "words were lost on the way to the board; the image will be loaded again",
 }
 
 
