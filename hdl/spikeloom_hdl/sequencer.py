@@ -139,7 +139,7 @@ class Sequencer(wiring.Component):
 
         # Rest.
         disturb = Signal()  # reasons to distrust idle from the next cycle on
-        unsettled = Signal(range(self.settle + 1))
+        unsettled = Signal(range(self.settle + 1), init=self.settle)
         rest = Signal()
         with m.If(disturb | inject.valid | ring_o.valid | ring_i.valid):
             m.d.sync += unsettled.eq(self.settle)

