@@ -108,23 +108,12 @@ def _compile(sources: Sequence[Path], flags: Sequence[str | Path], folder: Path,
 
 def _verilate(folder: Path, defines: list[str], tell: Callable[[str], None]) -> Path:
     tell("verilating")
-    options = [
-        "-O3",
-        "--x-assign",
-        "fast",
-        "--x-initial",
-        "fast",
-        "--noassert",
-        "-Wno-fatal",
-        "--output-split",
-        "20000",
-    ]
-    binary = VERILATOR_ROOT / "bin" / "verilator_bin"
-    names = ["--prefix", "Vtop", "--top-module", "top", "--Mdir", folder / "c"]
-    _run([binary, "--cc", *options, *names, "top.sv"], folder)
+    speed = "-O3 --x-assign fast --x-initial fast --noassert --output-split 20000 -Wno-fatal"
+    binary, c = VERILATOR_ROOT / "bin" / "verilator_bin", folder / "c"
+    _run([binary, "--cc", *speed.split(), "--prefix", "Vtop", "--top-module", "top", "--Mdir", c, "top.sv"], folder)
     include = VERILATOR_ROOT / "include"
-    sources = [*(folder / "c").glob("*.cpp"), include / "verilated.cpp", include / "verilated_threads.cpp", HARNESS]
-    flags = ["-DVERILATOR_ENGINE", *defines, "-I", folder / "c", "-I", include, "-I", include / "vltstd"]
+    sources = [*c.glob("*.cpp"), include / "verilated.cpp", include / "verilated_threads.cpp", HARNESS]
+    flags: list[str | Path] = ["-DVERILATOR_ENGINE", *defines, "-I", c, "-I", include, "-I", include / "vltstd"]
     return _compile(sources, [*flags, "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0"], folder, tell)
 
 

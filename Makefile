@@ -1,0 +1,47 @@
+# Everything from a fresh clone: `make demo` and `make test` make the environment in .venv/ first.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+export AMARANTH_USE_YOSYS := builtin
+export YOWASP_CACHE_DIR ?= $(CURDIR)/$(VENV)/yowasp-cache
+
+.PHONY: demo test test-full lint bench mutations clean
+
+demo: $(READY)
+	$(BIN)/spikeloom demo
+
+test: $(READY) lint iverilog
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not full"
+
+test-full: $(READY) lint iverilog
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(MAKE) mutations
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/spikeloom bench
+
+mutations: $(READY)
+	$(BIN)/python tests/mutations/run.py --jobs $(JOBS)
+
+# Icarus checks the generated Verilog as a second opinion; it has no package on PyPI.
+.PHONY: iverilog
+iverilog:
+	@command -v iverilog >/dev/null || { apt-get update -qq && apt-get install -y -qq iverilog; } || \
+	  { echo "iverilog is missing: install it with your distribution's package manager" >&2; exit 1; }
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build generated
