@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..contract.stream import (
     write_words,
 )
 from ..image import Image
+from .pacing import Pacer
 from .protocol import Parser, Replies
 from .result import STATES, Collector, Result
 from .stimulus import Stimulus, windows
@@ -70,6 +72,7 @@ class Board:
         self._running = threading.Lock()
         self._stale = False
         self._closed = False
+        self._reload = False  # words were lost: the memories may hold anything
         self._owed: np.ndarray | None = None  # words that bring back the plain biases
         try:
             with self._exclusive():
@@ -284,9 +287,14 @@ class Board:
     def _exchange(self, words: np.ndarray, dones: int = 0, datas: int = 0) -> Replies:
         """Send words and take the answers until so many DONE and DATA have come."""
         parser = self._parser
+        pacer = Pacer(words, getattr(self.transport, "window", None))
+        datas += len(pacer.extra)
         self._stale = True  # until all is answered: an exception on the way leaves answers behind
-        self.transport.send(words)
-        while parser.dones < dones or parser.datas < datas:
+        while True:
+            if len(ready := pacer.take(parser.dones, parser.datas)):
+                self.transport.send(ready)
+            if pacer.finished and parser.dones >= dones and parser.datas >= datas:
+                break
             received = self.transport.receive(1, self.timeout)
             if not len(received):
                 raise LinkError(
@@ -294,10 +302,14 @@ class Board:
                     f"{datas - parser.datas} answers due: is it connected, powered and loaded with a bitstream?"
                 )
             parser.feed(received)
+            if (message := parser.link_error) is not None:
+                self._reload = True
+                raise LinkError(f"the board reported: {message}")
         if parser.dones > dones or parser.datas > datas:
             raise LinkError("the board answers more than it was asked: are two programs using it?")
         self._stale = False
-        return parser.take()
+        replies = parser.take()
+        return replace(replies, data=[words for n, words in enumerate(replies.data) if n not in pacer.extra])
 
     def _recover(self) -> None:
         """After an exception in mid-stream: let old answers run out, then start afresh."""
@@ -305,4 +317,7 @@ class Board:
             pass
         self._parser = Parser()
         self._check_board(self._query())
+        if self._reload:
+            self._load(None)
+            self._reload = False
         self._restore()

@@ -77,6 +77,11 @@ class Parser:
     def datas(self) -> int:
         return len(self._data)
 
+    @property
+    def link_error(self) -> BoardMessage | None:
+        """The board's complaint that words were lost: what was asked will not all be answered."""
+        return next((e for e in self._errors if e.code is Error.LINK), None)
+
     def feed(self, words: np.ndarray) -> None:
         """Take the next words, ``uint32 (n,)``. Raises :class:`LinkError` for what no board sends."""
         self._pieces.append(np.asarray(words, dtype=np.uint32))

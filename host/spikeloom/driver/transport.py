@@ -8,13 +8,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..contract.errors import LinkError
+from ..contract.stream import LINK_WINDOW
 
 CHUNK_BYTES = 1024
 """Bytes written at a time: between two chunks the answers are taken off the port, so that neither side waits."""
 
 
 class Transport(Protocol):
-    """What :class:`~spikeloom.driver.board.Board` needs of a link. One thread uses it at a time."""
+    """What :class:`~spikeloom.driver.board.Board` needs of a link. One thread uses it at a time.
+
+    Over a link that cannot hold the sender up, it has an attribute ``window``: words that may be under way to the
+    board without an answer.
+    """
 
     def send(self, words: np.ndarray) -> None:
         """Send ``uint32 (n,)``, all of them, whatever comes back meanwhile. Raises :class:`LinkError`."""
@@ -38,6 +43,8 @@ class SerialTransport:
         baud: bits a second.
         write_timeout: seconds after which a port that takes nothing is given up.
     """
+
+    window = LINK_WINDOW
 
     def __init__(self, port: str, baud: int = 1_000_000, write_timeout: float = 5.0) -> None:
         import serial  # only those who have a board need the package's time
