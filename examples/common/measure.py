@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,11 @@ def measure(
     return as_float, as_8_bit
 
 
-def _batches(run, layers: Sequence[Layer], spikes: NDArray[np.uint8]) -> Iterator[list[Trace]]:
+def _batches(
+    run: Callable[[Sequence[Layer], NDArray[np.uint8]], list[Trace]],
+    layers: Sequence[Layer],
+    spikes: NDArray[np.uint8],
+) -> Iterator[list[Trace]]:
     for start in range(0, len(spikes), BATCH):
         yield run(layers, spikes[start : start + BATCH])
 
