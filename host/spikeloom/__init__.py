@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .compiler.compile import compile as compile
     from .compiler.nir_import import load as load
     from .compiler.quantise import quantise as quantise
-    from .connect import connect as connect
+    from .connection import connect as connect
     from .contract.config import ArrayConfig as ArrayConfig
     from .contract.config import CoreConfig as CoreConfig
     from .contract.errors import SpikeloomError as SpikeloomError
@@ -41,7 +41,7 @@ _HOMES = {
     "QuantisedNetwork": "spikeloom.contract.network",
     "SpikeloomError": "spikeloom.contract.errors",
     "compile": "spikeloom.compiler.compile",
-    "connect": "spikeloom.connect",
+    "connect": "spikeloom.connection",
     "golden": "spikeloom_sim.golden",
     "load": "spikeloom.compiler.nir_import",
     "open_image": "spikeloom.image",

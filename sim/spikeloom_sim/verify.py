@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeloom.connect import connect
+from spikeloom.connection import connect
 from spikeloom.driver.board import Board
 from spikeloom.image import Image
 

@@ -10,7 +10,7 @@ from .. import reference
 from ..compiler.compile import compile as compile_network
 from ..compiler.nir_import import load
 from ..compiler.quantise import quantise
-from ..connect import connect
+from ..connection import connect
 from ..contract.errors import SampleError
 from .app import AsJson, BoardName, Target, app
 from .inputs import CALIBRATION, Data, open_samples

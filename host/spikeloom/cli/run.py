@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..connect import connect
+from ..connection import connect
 from ..contract.errors import SampleError
 from ..driver.result import Result
 from .app import AsJson, BoardName, Decay, Dt, Fire, Limit, Network, Reset, Samples, WeightBits, app

@@ -31,7 +31,7 @@ def verify(
     """Compare every state of every neuron at every tick; exit status 1 where anything differs."""
     from spikeloom_sim.verify import verify as compare
 
-    from ..connect import connect
+    from ..connection import connect
 
     if samples is None:
         raise SampleError("verify: give --samples FILE.npz with spikes or x (n, ticks, ...)")

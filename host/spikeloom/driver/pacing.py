@@ -1,7 +1,7 @@
 """Sending to a board that cannot say "wait": never more words on the way than it has room for.
 
 A board takes words in order, so an answer says that everything up to the word it answers has been taken. Words are cut
-into pieces that each end with an answered word; where a long stretch has none, a QUERY is put in, which changes nothing.
+into pieces that each end with an answered word; where a stretch has none, a QUERY is put in: it changes nothing.
 """
 
 from __future__ import annotations

@@ -50,11 +50,13 @@ def build(
     engine: Engine = Engine.VERILATOR,
     *,
     defines: Sequence[str] = (),
+    cache: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """The shared library of a top with streams ``rx`` and ``tx`` (or pins of these names, with define ``PINS``).
 
-    The same gateware, engine and tools give the same file, which is built once. Raises :class:`BuildError`.
+    The same gateware, engine and tools give the same file, which is built once and kept in ``cache``
+    (:func:`cache_folder` if not given). Raises :class:`BuildError`.
     """
     tell = progress or (lambda _: None)
     tell("generating")
@@ -65,7 +67,7 @@ def build(
         source, name = cxxrtl.convert(top, name="top", emit_src=False), "top.cc"
     tools = [engine, verilator.__version__, CXX, *defines, HARNESS.read_text(), source]
     digest = hashlib.sha256("\0".join(tools).encode()).hexdigest()[:24]
-    library = cache_folder() / f"{digest}.so"
+    library = (cache or cache_folder()) / f"{digest}.so"
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
