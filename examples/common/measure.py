@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
 from examples.common.network import Layer, Trace, quantise, run_float, run_integer
+from numpy.typing import NDArray
 
 BATCH = 500  # samples simulated at once, to bound memory
 
@@ -34,9 +33,7 @@ class Result:
         )
 
 
-def measure(
-    layers: Sequence[Layer], spikes: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> tuple[Result, Result]:
+def measure(layers: Sequence[Layer], spikes: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[Result, Result]:
     """Float and 8-bit results for ``spikes (n, ticks, inputs)``; of equal counts the lowest class wins."""
     integers = [quantise(layer) for layer in layers]
     as_float = _result("float", _batches(run_float, layers, spikes), spikes, labels)
@@ -53,9 +50,7 @@ def _batches(
         yield run(layers, spikes[start : start + BATCH])
 
 
-def _result(
-    name: str, batches: Iterator[list[Trace]], spikes: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> Result:
+def _result(name: str, batches: Iterator[list[Trace]], spikes: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Result:
     by_layer = list(zip(*batches, strict=True))
     counts = np.concatenate([trace.counts for trace in by_layer[-1]])
     best = np.sort(counts, axis=1)

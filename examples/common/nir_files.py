@@ -16,7 +16,6 @@ from pathlib import Path
 
 import nir
 import numpy as np
-
 from examples.common.network import Array, Layer
 
 DT = 1e-3  # seconds a tick
@@ -76,9 +75,7 @@ def _neurons(layer: Layer) -> nir.LIF | nir.CubaLIF:
         return nir.LIF(tau=_float32(one * tau_mem), r=r, **membrane)
     tau_syn = _tau(layer.alpha)
     w_in = _float32(one * (tau_syn / DT))
-    return nir.CubaLIF(
-        tau_syn=_float32(one * tau_syn), tau_mem=_float32(one * tau_mem), r=r, w_in=w_in, **membrane
-    )
+    return nir.CubaLIF(tau_syn=_float32(one * tau_syn), tau_mem=_float32(one * tau_mem), r=r, w_in=w_in, **membrane)
 
 
 def _tau(decay: float) -> float:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from examples.common import nir_files
 from examples.common.network import Layer
 from examples.digits.encode import PERIOD, read_idx, spike_table
+from torch import Tensor, nn
+from torch.nn import functional
 
 HIDDEN, CLASSES = 128, 10
 BETA_HIDDEN, BETA_OUTPUT = 0.90625, 0.9375  # decays a tick, both exact in 12 bits

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from examples.common import nir_files
 from examples.common.measure import measure
 

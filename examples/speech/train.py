@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from examples.common import nir_files
 from examples.common.measure import measure
 from examples.common.network import Layer
 from examples.speech.distort import distorted
 from examples.speech.encode import CHANNELS, encode, power_frames, read_speaker, spikes
+from torch import Tensor, nn
+from torch.nn import functional
 
 HIDDEN, CLASSES = 128, 10
 ALPHA, BETA_HIDDEN, BETA_OUTPUT = 0.75, 0.90625, 0.953125  # decays a tick, exact in 12 bits
@@ -57,9 +56,7 @@ class Population(nn.Module):
     steady input, so that they are near 1 and one learning rate suits all.
     """
 
-    def __init__(
-        self, inputs: int, neurons: int, beta: float, *, std: float, bias: float, recurrent: bool
-    ) -> None:
+    def __init__(self, inputs: int, neurons: int, beta: float, *, std: float, bias: float, recurrent: bool) -> None:
         super().__init__()
         self.gain, self.beta = (1 - ALPHA) * math.sqrt(1 - beta), beta
         self.weight = nn.Parameter(std * torch.randn(neurons, inputs))
@@ -84,9 +81,7 @@ class Population(nn.Module):
 
     def layer(self) -> Layer:
         """The trained layer, for :mod:`examples.common`."""
-        scaled = [
-            None if w is None else (self.gain * w).detach().numpy() for w in (self.weight, self.recurrent)
-        ]
+        scaled = [None if w is None else (self.gain * w).detach().numpy() for w in (self.weight, self.recurrent)]
         return Layer(
             weight=scaled[0],
             recurrent=scaled[1],
@@ -169,9 +164,7 @@ def main() -> None:
     torch.set_flush_denormal(True)  # gradients fade over the ticks; denormal numbers are slow
     torch.manual_seed(args.seed)
 
-    speakers = {
-        path.stem.removeprefix("fsdd_"): read_speaker(path) for path in sorted(args.data.glob("fsdd_*.npz"))
-    }
+    speakers = {path.stem.removeprefix("fsdd_"): read_speaker(path) for path in sorted(args.data.glob("fsdd_*.npz"))}
     heard = [speaker for name, speaker in speakers.items() if name not in (args.test, args.validate)]
     frames = [power_frames(audio) for speaker in heard for audio in speaker.recordings]
     network = Speech()
