@@ -113,10 +113,10 @@ class PinsTransport(SerialTransport):
 
 def open_pins(
     config: ArrayConfig,
+    progress: Callable[[str], None] | None = None,
     *,
     divisor: int = DIVISOR,
     engine: Engine = Engine.VERILATOR,
-    progress: Callable[[str], None] | None = None,
 ) -> PinsTransport:
     """A board with this array behind a pseudo-terminal; the first time, its gateware is compiled."""
     library = build(UartTop(config, divisor), engine, defines=["PINS", f"DIVISOR={divisor}"], progress=progress)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,19 @@ class BuildReport:
     seconds: Mapping[str, float]
     reused: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "bitstream": str(self.bitstream)}
+    def figures(self) -> dict[str, Any]:
+        """Name and value of each figure."""
+        used = {name: use.used for name, use in self.resources.items()}
+        shares = {f"{name} share": use.used / max(1, use.available) for name, use in self.resources.items()}
+        return {
+            **used,
+            **shares,
+            "fmax MHz": self.fmax_mhz,
+            "clock MHz": self.clock_mhz,
+            "seconds": sum(self.seconds.values()),
+            "reused": self.reused,
+            "bitstream": str(self.bitstream),
+        }
 
     @property
     def text(self) -> str:
