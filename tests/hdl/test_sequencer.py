@@ -36,7 +36,7 @@ from spikeloom_hdl.sequencer import Sequencer
 from spikeloom_sim.bench import Watch, cycles, pack, random_source, simulate, start, unpack
 
 CONFIG = ArrayConfig(width=3, height=1, key_bits=6, index_bits=12)
-START_LATENCY = 2  # of the model: cycles from start to the cores
+START_LATENCY = 4  # of the model: cycles from start to the cores, enough for a spike to overtake it
 BARRIER = 2  # and from the cores to idle
 LOST_LAG = 2
 SETTLE = START_LATENCY + BARRIER + 1  # the least that the docstring allows
