@@ -111,7 +111,7 @@ def accuracy(network: Digits, images: Tensor, labels: Tensor) -> float:
 
 
 def train(network: Digits, images: Tensor, labels: Tensor, test: tuple[Tensor, Tensor], epochs: int) -> None:
-    """Adam, its rate one rise and one cosine fall; the test accuracy is printed, nothing is chosen by it."""
+    """Adam, its rate one rise and one cosine fall; the test accuracy is printed, no epoch is chosen by it."""
     optimiser = torch.optim.Adam(network.parameters())
     steps = len(images) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * steps, pct_start=0.1)
