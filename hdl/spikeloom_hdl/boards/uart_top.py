@@ -59,7 +59,7 @@ class UartTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         restart = Signal()
-        uart = UartStream(self.divisor, depth=2)
+        uart = UartStream(self.divisor, depth=4)
         array = Array(self.config)
         m.submodules.uart = ResetInserter(restart)(uart)
         m.submodules.array = ResetInserter(restart)(array)
