@@ -54,9 +54,9 @@ class Tables:
             "base": np.where(
                 sparse,
                 rng.integers(0, max(0, core.pointers - SOURCES), core.projections, endpoint=True),
-                rng.integers(0, core.words - SOURCES * count, endpoint=True),
+                rng.integers(0, core.words - SOURCES * count, endpoint=True) % core.words,
             ),
-            "row": rng.integers(0, core.rows - count, endpoint=True),
+            "row": rng.integers(0, core.rows - count, endpoint=True) % core.rows,
             "fanout": rng.integers(1, core.neurons, core.projections, endpoint=True),
             "delay": rng.integers(0, core.slots, core.projections),
             "sparse": sparse,
