@@ -56,7 +56,8 @@ def engines(cache: Path, grids: list[tuple[int, int]], lanes: int, tell: Callabl
         for engine in Engine:
             label = f"{width}x{height} {engine}"
             before = time.monotonic()
-            library = build(Array(config), engine, cache=cache, progress=lambda text, at=label: tell(f"{at}: {text}"))
+            tell(f"{label}: building")
+            library = build(Array(config), engine, cache=cache)
             built = time.monotonic() - before
             native = NativeBoard(library)
             with Board(native, image) as board:
