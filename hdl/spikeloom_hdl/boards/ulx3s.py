@@ -1,7 +1,7 @@
 """Radiona ULX3S: the array behind the UART of its USB port."""
 
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import io, wiring
 
 from spikeloom.contract.boards import Board
 
@@ -28,15 +28,21 @@ class Ulx3s(wiring.Component):
         m = Module()
         top = UartTop(self.board.config, divisor=round(self.board.clock_hz / self.board.baud))
         m.submodules.top = top
-        uart = platform.request("uart", 0)
-        leds = [platform.request("led", n) for n in range(3)]
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        leds = []
+        for n in range(3):
+            led = io.Buffer("o", platform.request("led", n, dir="-"))
+            m.submodules[f"led{n}"] = led
+            leds.append(led)
 
         heartbeat = Signal(HEARTBEAT_BITS)
         lost = Signal()
         m.d.sync += [heartbeat.eq(heartbeat + 1), lost.eq(lost | top.deaf)]
         m.d.comb += [
-            top.rx.eq(uart.rx.i),
-            uart.tx.o.eq(top.tx),
+            top.rx.eq(rx.i),
+            tx.o.eq(top.tx),
             leds[0].o.eq(heartbeat[-1]),
             leds[1].o.eq(top.deaf),
             leds[2].o.eq(lost),
