@@ -344,3 +344,16 @@ def test_tools_beside_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(build_module.TOOLS, "yosys", "yowasp-not-there")
     with pytest.raises(BitstreamError, match="pip install"):
         tool_path("yosys")
+
+
+def test_bitstream(tmp_path: Path) -> None:
+    """All the way with the real tools, for an array so small that it takes a minute."""
+    report = build_bitstream(SMALL, "ulx3s_85f", tmp_path, time_limit=600)
+    assert report.bitstream.stat().st_size > 100_000
+    assert report.fmax_mhz > report.clock_mhz
+    used = report.resources
+    assert 1000 < used["LUT"].used < 8000
+    assert used["LUT"].available == 83640
+    assert used["block RAM"].used >= 2
+    assert used["multiplier"].used >= 1
+    assert build_bitstream(SMALL, "ulx3s_85f", tmp_path).reused
