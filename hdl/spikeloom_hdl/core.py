@@ -73,7 +73,7 @@ class Core(wiring.Component):
         share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
 
         flit = struct(self.config.flit_layout)
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=flit.size, depth=core.event_fifo)
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=flit.size, depth=max(3, core.event_fifo))
         m.d.comb += [
             queue.w_data.eq(self.events.payload.as_value()),
             queue.w_en.eq(self.events.valid),
@@ -113,7 +113,7 @@ class Core(wiring.Component):
         slot = Signal(core.slot_bits, init=core.slots - 1)
         row = Signal(core.row_bits)
         left = Signal(core.count_bits)
-        pause = Signal(range(core.groups))
+        pause = Signal(bits_for(core.groups))
         room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
         due = Signal()
         fired = Signal()

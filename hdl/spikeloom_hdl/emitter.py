@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.contract.config import ArrayConfig
+from spikeloom.contract.config import ArrayConfig, bits_for
 from spikeloom.contract.ring import Space, spaces
 
 from .bus import BusSignature
@@ -51,7 +51,8 @@ class Emitter(wiring.Component):
         wiring.connect(m, wiring.flipped(self.bus), emissions.bus)
 
         entry = data.StructLayout({"fired": core.lanes, "row": core.row_bits})
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=entry.size, depth=core.spike_fifo)
+        # A FIFO of two refuses the second of two rows in consecutive cycles: the first one is still on its way through.
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=entry.size, depth=max(3, core.spike_fifo))
         head = data.View(entry, queue.r_data)
         m.d.comb += [
             queue.w_en.eq(self.push),
@@ -64,7 +65,7 @@ class Emitter(wiring.Component):
         # The row at work: the lowest lane of those still waiting goes next.
         waiting = Signal(core.lanes)
         record = emissions.data
-        lane = Signal(range(core.lanes))
+        lane = Signal(bits_for(core.lanes))
         for n in reversed(range(core.lanes)):
             with m.If(waiting[n]):
                 m.d.comb += lane.eq(n)

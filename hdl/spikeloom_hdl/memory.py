@@ -70,7 +70,8 @@ class RingMemory(wiring.Component):
         words = []
         for n in range(layout.columns):
             low, high = n * COLUMN_BITS, min((n + 1) * COLUMN_BITS, layout.width)
-            ram = Memory(shape=high - low, depth=self.geometry.depth, init=[])
+            # Two rows at least: an address of no bits is none that Verilog can write down.
+            ram = Memory(shape=high - low, depth=max(2, self.geometry.depth), init=[])
             m.submodules[f"column{n}"] = ram
             write, read = ram.write_port(), ram.read_port()
             m.d.comb += [

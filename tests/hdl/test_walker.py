@@ -101,9 +101,7 @@ class Tables:
                     int(self.pointers[name][p["base"] + index]) for name in ("start", "count", "fanout")
                 )
             # The row of a sparse visit is none of the walker's business.
-            visits = [
-                (start + k, None if p["sparse"] else p["row"] + k, p["delay"], p["sparse"]) for k in range(count)
-            ]
+            visits = [(start + k, None if p["sparse"] else p["row"] + k, p["delay"], p["sparse"]) for k in range(count)]
             result.append((visits, fanout))
         return result
 
