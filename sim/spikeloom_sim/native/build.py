@@ -88,9 +88,9 @@ def _gateware(top: wiring.Component) -> list[str]:
     """What the generated source depends on: the top and its configuration, our sources, Amaranth."""
     folders = [Path(str(package.__file__)).parent for package in (spikeloom_hdl, contract)]
     sources = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.py"))]
-    settings = {name: value for name, value in vars(top).items() if not isinstance(value, wiring.PureInterface)}
-    plain = sorted((name, repr(value)) for name, value in settings.items() if "(sig " not in repr(value))
-    return [type(top).__qualname__, repr(plain), amaranth.__version__, *sources]
+    settings = {name: value for name, value in vars(top).items() if not name.startswith("_")}
+    plain = sorted((name, repr(value)) for name, value in settings.items() if not hasattr(value, "signature"))
+    return [type(top).__qualname__, repr([p for p in plain if "(sig " not in p[1]]), amaranth.__version__, *sources]
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> None:
