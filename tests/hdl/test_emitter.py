@@ -98,7 +98,7 @@ async def push(dut, monitor: Monitor, row: int, fired: int, flits: int) -> None:
     monitor.fullest = max(monitor.fullest, monitor.pushed - monitor.popped)
 
 
-@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(pause=[0.0, 0.8, 0.97], stall=[0.0, 0.6], patient=[False, True])
 async def sends_each_spike(dut, pause: float, stall: float, patient: bool) -> None:
     rng = np.random.default_rng(cocotb.RANDOM_SEED)

@@ -168,7 +168,7 @@ def random_events(tables: Tables, rng: np.random.Generator, count: int) -> list[
     return events
 
 
-@cocotb.test(timeout_time=2, timeout_unit="ms")
+@cocotb.test(timeout_time=300, timeout_unit="us")
 @cocotb.parametrize(seed=[1, 2, 3], stalls=[(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.7, 0.7), (0.9, 0.0)])
 async def visits_each_word(dut, seed: int, stalls: tuple[float, float]) -> None:
     rng = np.random.default_rng([cocotb.RANDOM_SEED, seed])
@@ -208,7 +208,7 @@ def dense(tables: Tables, count: int, projections: int = 1) -> None:
             tables.projections[name][n] = value
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 @cocotb.parametrize(words=[1, 2, 4, 6, 8], projections=[1, 4])
 async def walks_follow_each_other(dut, words: int, projections: int) -> None:
     """Walks of six words and more without a gap; shorter ones at the pace of the lookup."""
@@ -231,7 +231,7 @@ async def walks_follow_each_other(dut, words: int, projections: int) -> None:
     assert share >= min(0.95, words / 2), "a lookup takes two cycles at most"
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.test(timeout_time=100, timeout_unit="us")
 async def refuses_at_once(dut) -> None:
     """An event that nobody wants costs two cycles at most, and no visit."""
     rng = np.random.default_rng(cocotb.RANDOM_SEED)
