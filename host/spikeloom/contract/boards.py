@@ -34,11 +34,9 @@ class Board:
 BOARDS: dict[str, Board] = {
     "ulx3s_85f": Board(
         config=ArrayConfig(
-            width=2,
-            height=2,
             key_bits=6,
             index_bits=12,
-            core=CoreConfig(lanes=16, rows=32, words=2048, slots=4, group=1, pointers=512),
+            core=CoreConfig(lanes=16, rows=16, words=8192, slots=4, group=1, pointers=512),
         ),
         clock_hz=25_000_000,
         baud=1_000_000,
