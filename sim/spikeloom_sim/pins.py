@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The compiled board behind a pseudo-terminal: to the host a serial port, to the gateware the pins of a UART."""
 
 from __future__ import annotations
