@@ -68,6 +68,7 @@ def build(
     digest = hashlib.sha256("\0".join([*tools, *_gateware(top)]).encode()).hexdigest()[:24]
     library = (cache or cache_folder()) / f"{digest}.so"
     if library.exists():
+        top._MustUse__used = True  # or Amaranth warns of a component that nobody elaborates
         return library
     tell("generating")
     if engine is Engine.VERILATOR:
