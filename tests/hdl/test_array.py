@@ -23,18 +23,20 @@ from spikeloom_sim.bench import Watch, cycles, random_source, send, simulate, st
 from spikeloom_sim.stimulus import random_network, random_samples
 
 CONFIG = ArrayConfig(
-    width=2, height=2, key_bits=6, index_bits=7,
+    width=2, height=2, key_bits=6, index_bits=8,
     core=CoreConfig(
-        lanes=4, rows=5, words=600, slots=4, group=2, projections=24, event_fifo=2, spike_fifo=2,
+        lanes=2, rows=18, words=3000, slots=4, group=1, projections=24, event_fifo=2, spike_fifo=2,
         numerics=Numerics(fraction_bits=2, state_bits=12),
     ),
 )  # fmt: skip
-TICKS = 7
+TICKS = 5
 SAMPLES = 2
+STALLS: dict[float, int] = {}
+"""Cycles in which the cores waited for room, by the reader's eagerness: what the earlier tests have seen."""
 
 
 def network_and_image() -> tuple[QuantisedNetwork, Image]:
-    network = random_network(np.random.default_rng(3), CONFIG.numerics, sizes=(20, 40))
+    network = random_network(np.random.default_rng(3), CONFIG.numerics, sizes=(8, 120))
     return network, compile_network(network, CONFIG)
 
 
@@ -76,7 +78,7 @@ class Host:
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
 @cocotb.parametrize(
-    (("eager", "stall", "record"), [(1.0, 0.0, True), (0.5, 0.5, True), (0.03, 0.0, False), (0.1, 0.9, False)])
+    (("eager", "stall", "record"), [(1.0, 0.0, True), (0.5, 0.5, True), (0.01, 0.0, False), (0.1, 0.9, False)])
 )
 async def equals_golden(dut, eager: float, stall: float, record: bool) -> None:
     """``record``: all states after each tick are compared; otherwise spikes, counters and the final states."""
@@ -121,8 +123,9 @@ async def equals_golden(dut, eager: float, stall: float, record: bool) -> None:
     assert grown[Counter.REFUSED] == grown[Counter.UNROUTED] == 0
     await check_final_states(host, image, want)
     cocotb.log.info("stalls %d, words not taken at once %d", grown[Counter.STALLS], host.refused)
-    if eager < 0.05:
-        assert grown[Counter.STALLS] > 100, "the mesh never fills up"
+    STALLS[eager] = grown[Counter.STALLS]
+    if eager < 0.05 and 1.0 in STALLS:
+        assert STALLS[eager] > 1.3 * STALLS[1.0], "the mesh never fills up"
 
 
 def events_of(image: Image, samples: np.ndarray, want: golden.GoldenResult) -> list[list[int]]:

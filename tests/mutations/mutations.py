@@ -1,0 +1,349 @@
+"""Planted bugs: one place of the gateware changed at a time, and the tests that must fail for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "hdl" / "spikeloom_hdl"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mutation:
+    """A bug.
+
+    Attributes:
+        name: short, for the command line.
+        file: of the gateware.
+        old: text that occurs exactly once in it; ``new`` takes its place.
+        why: what goes wrong.
+        tests: what pytest runs; one failure is enough.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why: str
+    tests: tuple[str, ...]
+
+    def apply(self, source: str) -> str:
+        """The mutated source. Raises :class:`ValueError` unless the old text is there exactly once."""
+        if (times := source.count(self.old)) != 1:
+            raise ValueError(f"{self.name}: the text to change occurs {times} times in {self.file}, not once")
+        return source.replace(self.old, self.new)
+
+
+ACCUMULATOR = ("tests/hdl/test_accumulator.py::test_accumulator[8 lanes]",)
+WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
+NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
+LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
+EMITTER = ("tests/hdl/test_emitter.py::test_emitter[8 lanes]",)
+CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
+ROUTER = ("tests/hdl/test_router.py",)
+SEQUENCER = ("tests/hdl/test_sequencer.py",)
+ARRAY = ("tests/hdl/test_array.py::test_array",)
+SYSTEM = (
+    "tests/system/test_array.py::test_no_difference[6 lanes at once, rows share parameters, 2 flits of room, 1x1]",
+)
+
+MUTATIONS = (
+    Mutation(
+        name="forward-1",
+        file="accumulator.py",
+        old="Mux(same[0], written[0], Mux(same[1], written[1], sums.data))",
+        new="Mux(same[1], written[1], sums.data)",
+        why="two visits of one row in consecutive cycles: the first is lost",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="forward-2",
+        file="accumulator.py",
+        old="Mux(same[0], written[0], Mux(same[1], written[1], sums.data))",
+        new="Mux(same[0], written[0], sums.data)",
+        why="two visits of one row with a cycle between them: the first is lost",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="forward-other-slot",
+        file="accumulator.py",
+        old="same[n].eq(written_valid[n] & (written_address[n] == address))",
+        new="same[n].eq(written_valid[n] & (written_address[n][: core.row_bits] == address[: core.row_bits]))",
+        why="sums of another tick are forwarded",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="sum-narrow",
+        file="accumulator.py",
+        old="present[lane] + self._weight(word[lane].weight))",
+        new="(present[lane] + self._weight(word[lane].weight))[: core.numerics.accumulator_bits - 1])",
+        why="a sum is one bit too narrow",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="drain-keeps",
+        file="accumulator.py",
+        old='Mux(pipe["drain"], 0, present[lane] +',
+        new='Mux(pipe["drain"], present[lane], present[lane] +',
+        why="a drained row is not zeroed",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="delay-plus-1",
+        file="accumulator.py",
+        old="Mux(self.drain, 0, visit.delay)",
+        new="Mux(self.drain, 0, visit.delay + 1)",
+        why="every synapse acts a tick late",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="round-below-half",
+        file="neuron.py",
+        old="bias = C(1 << DECAY_BITS - 1, DECAY_BITS + 1)",
+        new="bias = C((1 << DECAY_BITS - 1) - 1, DECAY_BITS + 1)",
+        why="exactly one half is rounded down",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="round-floor",
+        file="neuron.py",
+        old="Mux(product < 0, (1 << DECAY_BITS) - 1, 0)",
+        new="C(0, 1)",
+        why="loihi: negative products are rounded down in place of toward zero",
+        tests=LOIHI,
+    ),
+    Mutation(
+        name="reset-without-spike",
+        file="neuron.py",
+        old='Mux(pipe["old_s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)',
+        new='Mux(pipe["reset"] == Reset.SUBTRACT_DELAYED, pipe["v_sub"], 0)',
+        why="the delayed reset acts in every tick",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="refractory-short",
+        file="neuron.py",
+        old='waits=pipe["r"] != 0',
+        new='waits=pipe["r"] > 1',
+        why="the refractory time is a tick too short",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="fires-at-theta",
+        file="neuron.py",
+        old='above=pipe["v"] > pipe["theta"]',
+        new='above=pipe["v"] >= pipe["theta"]',
+        why="a potential at the threshold fires",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="no-floor",
+        file="neuron.py",
+        old='Mux(pipe["v"] < pipe["v_min"], pipe["v_min"], pipe["v"])',
+        new='pipe["v"]',
+        why="the floor of the potential is ignored",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="saturates-low",
+        file="neuron.py",
+        old="Mux(above, C(high, state), ",
+        new="Mux(above, C(low, state), ",
+        why="a sum that is too high becomes the lowest one",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="saturations-once",
+        file="neuron.py",
+        old='pipe["limited_u"] + limited_v',
+        new='pipe["limited_u"] | limited_v',
+        why="current and potential clipped in one tick count once",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="latency-strict",
+        file="neuron.py",
+        old="(held <= tick)",
+        new="(held < tick)",
+        why="neurons start a tick late",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="flush-strict",
+        file="neuron.py",
+        old="(held >= flush)",
+        new="(held > flush)",
+        why="the last tick of a population is not flushed",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="held-fires",
+        file="neuron.py",
+        old='fired = active & ~waits & pipe["above"]',
+        new='fired = ~waits & pipe["above"]',
+        why="a neuron that is not updated fires",
+        tests=NEURONS,
+    ),
+    Mutation(
+        name="walk-short",
+        file="walker.py",
+        old="walk.leave.eq(visited & (left == 1))",
+        new="walk.leave.eq(visited & (left <= 2))",
+        why="the last word of a walk is not visited",
+        tests=WALKER,
+    ),
+    Mutation(
+        name="sources-plus-1",
+        file="walker.py",
+        old="(key_index < record.sources)",
+        new="(key_index <= record.sources)",
+        why="an index just beyond its sources walks through another one's words",
+        tests=WALKER,
+    ),
+    Mutation(
+        name="pointer-fanout",
+        file="walker.py",
+        old="fanout.eq(pointers.data.fanout)",
+        new="fanout.eq(passing.fanout)",
+        why="synapses of sparse walks are counted wrongly",
+        tests=WALKER,
+    ),
+    Mutation(
+        name="empty-walk",
+        file="walker.py",
+        old="walk.load.eq(entry.valid & walk.ready & (count != 0))",
+        new="walk.load.eq(entry.valid & walk.ready)",
+        why="a walk of no words visits one",
+        tests=WALKER,
+    ),
+    Mutation(
+        name="emission-shift",
+        file="emitter.py",
+        old="record.index + (lane << record.shift)",
+        new="record.index + lane",
+        why="the lane's share of an index is not shifted",
+        tests=EMITTER,
+    ),
+    Mutation(
+        name="emitter-idle",
+        file="emitter.py",
+        old="(queue.level == 0) & (waiting == 0) & ~self.flits.valid",
+        new="(queue.level == 0) & (waiting == 0)",
+        why="idle with a flit on the output: a tick ends before its last spike",
+        tests=EMITTER,
+    ),
+    Mutation(
+        name="spike-fifo-of-2",
+        file="emitter.py",
+        old="depth=max(3, core.spike_fifo)",
+        new="depth=core.spike_fifo",
+        why="a queue of two rows loses the second of two in consecutive cycles (a bug that these tests found)",
+        tests=("tests/hdl/test_emitter.py::test_emitter[1 lane]",),
+    ),
+    Mutation(
+        name="column-ignored",
+        file="memory.py",
+        old="hit & self.bus.write & (column == n)",
+        new="hit & self.bus.write",
+        why="a write over the ring goes to all words of a record",
+        tests=("tests/hdl/test_memory.py::test_memory[two columns, slow]",),
+    ),
+    Mutation(
+        name="idle-without-accumulator",
+        file="core.py",
+        old="accumulator.idle & neurons.idle",
+        new="neurons.idle",
+        why="idle while the last row is drained: a tick ends before its neurons are updated",
+        tests=CORE,
+    ),
+    Mutation(
+        name="idle-without-emitter",
+        file="core.py",
+        old="neurons.idle & emitter.idle",
+        new="neurons.idle",
+        why="idle with spikes to be sent",
+        tests=CORE,
+    ),
+    Mutation(
+        name="tick-survives-reset",
+        file="core.py",
+        old="[started.eq(0), neurons.tick.eq(0)]",
+        new="[neurons.tick.eq(0)]",
+        why="after a reset the deeper populations start a tick early",
+        tests=CORE,
+    ),
+    Mutation(
+        name="events-waiting",
+        file="core.py",
+        old="counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en)",
+        new="counters.step[Counter.EVENTS].eq(queue.r_rdy)",
+        why="events are counted again in each cycle in which they wait",
+        tests=ARRAY,
+    ),
+    Mutation(
+        name="credit-leak",
+        file="core.py",
+        old="(neurons.fired_valid & ~fired) + emitter.popped",
+        new="(neurons.fired_valid & ~fired) | emitter.popped",
+        why="two places given back in one cycle count as one: the core stops for ever",
+        tests=SYSTEM,
+    ),
+    Mutation(
+        name="copies-lost",
+        file="router.py",
+        old="left.eq(missing[n] & ~granted[n])",
+        new="left.eq(Mux(granted[n].any(), 0, missing[n]))",
+        why="a multicast flit loses the copies that do not leave with the first one",
+        tests=ROUTER,
+    ),
+    Mutation(
+        name="not-in-turn",
+        file="router.py",
+        old="wins.eq(Mux(any_first, _lowest(first), _lowest(asks)))",
+        new="wins.eq(_lowest(asks))",
+        why="a busy port starves the others",
+        tests=ROUTER,
+    ),
+    Mutation(
+        name="ring-core",
+        file="ring.py",
+        old="(i.packet.core == self.core)",
+        new="(i.packet.core >= self.core)",
+        why="a node answers for the cores behind it",
+        tests=("tests/hdl/test_ring.py",),
+    ),
+    Mutation(
+        name="barrier-any",
+        file="barrier.py",
+        old="group.all() for group",
+        new="group.any() for group",
+        why="one idle leaf looks like rest",
+        tests=("tests/hdl/test_barrier.py",),
+    ),
+    Mutation(
+        name="settle-short",
+        file="array.py",
+        old="SETTLE_MARGIN = 3",
+        new="SETTLE_MARGIN = -3",
+        why="an idle that has not yet seen the start is believed: DONE comes before the spikes",
+        tests=ARRAY,
+    ),
+    Mutation(
+        name="done-early",
+        file="sequencer.py",
+        old="with m.If(running & rest):",
+        new="with m.If(running & ~unsettled.any()):",
+        why="DONE comes before the spikes of its tick",
+        tests=SEQUENCER,
+    ),
+    Mutation(
+        name="reset-not-waited-for",
+        file="sequencer.py",
+        old='m.next = "CLEARING"',
+        new='m.next = "COMMAND"',
+        why="spikes sent behind a reset are cleared with the sums (a bug that was there)",
+        tests=(*SEQUENCER, *ARRAY),
+    ),
+)
+"""All of them must be caught."""
