@@ -33,7 +33,7 @@ OPTIMISE = os.environ.get("SPIKELOOM_OPTIMISE", "-O2")
 
 
 class Engine(StrEnum):
-    """What compiles the gateware. Measured side by side in docs/simulation.md."""
+    """What compiles the gateware; `spikeloom bench` measures both side by side."""
 
     VERILATOR = "verilator"
     CXXRTL = "cxxrtl"
