@@ -44,9 +44,7 @@ CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
 ROUTER = ("tests/hdl/test_router.py",)
 SEQUENCER = ("tests/hdl/test_sequencer.py",)
 ARRAY = ("tests/hdl/test_array.py::test_array",)
-SYSTEM = (
-    "tests/system/test_array.py::test_no_difference[6 lanes at once, rows share parameters, 2 flits of room, 1x1]",
-)
+REST = ("tests/hdl/test_core_rest.py::test_core_rest",)
 
 MUTATIONS = (
     Mutation(
@@ -255,7 +253,7 @@ MUTATIONS = (
         old="accumulator.idle & neurons.idle",
         new="neurons.idle",
         why="idle while the last row is drained: a tick ends before its neurons are updated",
-        tests=CORE,
+        tests=REST,
     ),
     Mutation(
         name="idle-without-emitter",
@@ -263,7 +261,7 @@ MUTATIONS = (
         old="neurons.idle & emitter.idle",
         new="neurons.idle",
         why="idle with spikes to be sent",
-        tests=CORE,
+        tests=REST,
     ),
     Mutation(
         name="tick-survives-reset",
@@ -287,7 +285,7 @@ MUTATIONS = (
         old="(neurons.fired_valid & ~fired) + emitter.popped",
         new="(neurons.fired_valid & ~fired) | emitter.popped",
         why="two places given back in one cycle count as one: the core stops for ever",
-        tests=SYSTEM,
+        tests=REST,
     ),
     Mutation(
         name="copies-lost",
