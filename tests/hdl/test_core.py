@@ -27,7 +27,7 @@ CASES = {
     "8 lanes": {"numerics": NARROW, "lanes": 8, "sizes": (20, 9), "sparse": True, "delay_max": 3},
     "8 lanes, 4 a cycle": {"numerics": Numerics(), "lanes": 8, "group": 4, "sizes": (20, 9), "sparse": True},
     "32 lanes, rows share parameters": {
-        "numerics": NARROW, "lanes": 32, "group": 32, "sizes": (40, 9), "sparse": True, "per_neuron": False,
+        "numerics": NARROW, "lanes": 32, "group": 4, "sizes": (40, 9), "sparse": True, "per_neuron": False,
     },
     "loihi": {"numerics": LOIHI, "lanes": 4, "group": 2, "sizes": (20, 9), "sparse": True},
     "1-bit weights": {

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """What the kept simulators are found by."""
 
 from spikeloom.contract.config import ArrayConfig, CoreConfig
