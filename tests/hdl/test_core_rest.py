@@ -19,7 +19,7 @@ from spikeloom_sim.bus import BusDriver
 CONFIG = ArrayConfig(
     key_bits=2, index_bits=4,
     core=CoreConfig(
-        lanes=2, rows=6, words=4, slots=2, group=2, projections=1, event_fifo=2, spike_fifo=2,
+        lanes=2, rows=6, words=4, slots=2, group=2, projections=1, event_fifo=2, spike_fifo=4,
         numerics=Numerics(fraction_bits=0, state_bits=12),
     ),
 )  # fmt: skip
