@@ -13,7 +13,7 @@ from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Register, Space, spaces
 from spikeloom_hdl.core import Core
 from spikeloom_hdl.layout import struct
-from spikeloom_sim.bench import Watch, cycles, simulate, start
+from spikeloom_sim.bench import Watch, cycles, now, simulate, start
 from spikeloom_sim.bus import BusDriver
 
 CONFIG = ArrayConfig(
@@ -107,3 +107,23 @@ async def rests_after_its_last_flit(dut, stall: float, share: float) -> None:
             assert [(int(v.key), int(v.index)) for v in watch.values[seen:]] == [(1, n) for n in want]
             seen = len(watch)
     assert monitor.idle_cycles > 80
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def ticks_stay_as_short(dut) -> None:
+    """Room that is not given back makes a core slower and slower: flits leave while silent rows pass."""
+    await start(dut)
+    bus = await load(dut)
+    dut.spikes__ready.value = 1
+    await bus.write(Space.REGISTER, np.array([ROWS]), Register.ROWS)
+    monitor = Monitor(dut)
+    for pattern in range(1, 1 << ROWS, 3):
+        fires = np.repeat([[pattern >> n & 1] for n in range(ROWS)], LANES, axis=1)
+        await bus.write_records(Space.BIAS, {"bias": 2 * fires - 1, "bias_u": 0 * fires})
+        await cycles(dut, 1)
+        spent = []
+        for _ in range(6):
+            began = now()
+            await tick(dut, monitor, int(fires.sum()))
+            spent.append(now() - began)
+        assert len(set(spent)) == 1, f"rows {fires[:, 0]}: ticks take {spent} cycles"

@@ -284,7 +284,7 @@ MUTATIONS = (
         file="core.py",
         old="(neurons.fired_valid & ~fired) + emitter.popped",
         new="(neurons.fired_valid & ~fired) | emitter.popped",
-        why="two places given back in one cycle count as one: the core stops for ever",
+        why="two places given back in one cycle count as one: the core works ever slower",
         tests=REST,
     ),
     Mutation(
