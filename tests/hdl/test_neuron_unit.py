@@ -22,11 +22,11 @@ NARROW = Numerics(fraction_bits=3, accumulator_bits=12, state_bits=12)
 NARROW_LOIHI = Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=12, state_bits=14)
 CASES = {
     "8 lanes": CoreConfig(lanes=8, rows=5, group=1, numerics=NARROW),
-    "4 lanes at once": CoreConfig(
-        lanes=4, rows=7, group=4, numerics=Numerics(fraction_bits=8, accumulator_bits=24, state_bits=32)
+    "2 lanes at once": CoreConfig(
+        lanes=2, rows=13, group=2, numerics=Numerics(fraction_bits=8, accumulator_bits=24, state_bits=32)
     ),
-    "32 lanes, 4 at once, rows share": CoreConfig(
-        lanes=32, rows=3, group=4, parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=12)
+    "32 lanes, 2 at once, rows share": CoreConfig(
+        lanes=32, rows=3, group=2, parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=12)
     ),
     "1 lane": CoreConfig(lanes=1, rows=33, numerics=NARROW),
     "loihi": CoreConfig(lanes=4, rows=9, group=2, numerics=NARROW_LOIHI),
