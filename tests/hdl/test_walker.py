@@ -49,6 +49,7 @@ class Tables:
         count[0], count[1:2] = 2, 0
         count = np.minimum(count, core.words // SOURCES)
         sparse = rng.integers(0, 2, core.projections) * core.sparse
+        sparse[0], sparse[2:3] = 0, core.sparse
         projections = {
             "count": count,
             "base": np.where(
@@ -63,10 +64,12 @@ class Tables:
         }
         number = rng.integers(0, min(4, core.projections), config.keys, endpoint=True)
         number[:2] = 0, core.projections
+        sources = rng.integers(1, SOURCES, config.keys, endpoint=True)
+        sources[1] = SOURCES
         keys = {
             "count": number,
             "first": rng.integers(0, core.projections - number, endpoint=True) % core.projections,
-            "sources": rng.integers(1, SOURCES, config.keys, endpoint=True),
+            "sources": sources,
         }
         words = rng.integers(0, min(core.rows, core.words), core.pointers, endpoint=True)
         words[::4] = 0
@@ -158,8 +161,11 @@ def flits(events) -> list[dict[str, int]]:
 
 
 def random_events(tables: Tables, rng: np.random.Generator, count: int) -> list[tuple[int, int]]:
-    """All keys; indices around the number of sources and far beyond, but mostly good ones."""
-    events = []
+    """All keys; indices around the number of sources and far beyond, but mostly good ones.
+
+    First those of key 0, which has no projections, and of key 1, which has all of them.
+    """
+    events = [(key, index) for key in (0, 1) for index in range(SOURCES + 1)]
     for key in rng.integers(0, tables.config.keys, count).tolist():
         sources = int(tables.keys["sources"][key])
         index = rng.choice([rng.integers(0, sources), sources - 1, sources, (1 << tables.config.index_bits) - 1],
