@@ -14,7 +14,7 @@ from .show import console, finish, status, table
 @app.command()
 def bench(
     grid: Annotated[list[str] | None, typer.Option(help="WxH, several times.")] = None,
-    lanes: Annotated[int, typer.Option(min=1, help="Lanes of a core.")] = 16,
+    lanes: Annotated[int, typer.Option(min=1, help="Lanes of a core.")] = 4,
     output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON.")] = Path(
         "docs/results/simulators.json"
     ),
