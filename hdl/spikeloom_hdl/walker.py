@@ -1,7 +1,7 @@
 """From events to visits of weight words."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig
@@ -9,14 +9,8 @@ from spikeloom.contract.ring import Space, spaces
 
 from .bus import BusSignature, share
 from .layout import struct
+from .loops import Loops, visit_layout
 from .memory import RingMemory
-from .stage import ElasticStage
-
-
-def visit_layout(config: ArrayConfig) -> data.StructLayout:
-    """A weight word to visit: its address, the row that it adds to (``sparse``: it knows itself), when it counts."""
-    core = config.core
-    return data.StructLayout({"word": core.word_bits, "row": core.row_bits, "delay": core.slot_bits, "sparse": 1})
 
 
 class Walker(wiring.Component):
@@ -24,12 +18,16 @@ class Walker(wiring.Component):
 
     ::
 
-        events -> [key] -> [projection] -> [address] -> [pointer] -> [walk] -> visits
-                   KEY      PROJECTION      base + i*n   POINTER      counts words
+        events -> asked -> key -> known -> sought -> opened -> looked -> coordinate -> value -> entry -> found -> Loops
+                  KEY             PROJECTION         COORDINATE                        ENTRY
+                                  each projection    each coordinate
 
-    Each box is a register that waits when the next one does. Looking up overlaps the walk in front, so walks of six
-    words and more follow each other without a gap; an event without synapses costs no visit. Latency from an
-    event to its first visit: 6 cycles.
+    Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
+    is in the register after the next one, before anything is made of it. They move together, and stand while
+    :class:`Loops` takes no more. ``known`` stays for each projection of its key, ``opened`` for each coordinate of its
+    projection, with all behind them: so a projection takes as many cycles as it has coordinates, and walks that are as
+    long as that follow each other without a gap. An event without synapses costs no visit. Latency from an event to
+    its first visit: 11 cycles and one for each coordinate.
 
     Members
     -------
@@ -37,13 +35,14 @@ class Walker(wiring.Component):
     visits : ``Out(stream(visit))``
         ``ready`` may come and go: a drain takes precedence over a visit.
     synapses : ``Out(fanout_bits)``
-        Synaptic operations of the walk that begins in this cycle, 0 in others.
-    refused : ``Out(1)``
-        This cycle's event has no projection here, or an index beyond its sources; it goes no further.
+        Synaptic operations that this cycle's visit completes.
+    refused : ``Out(2)``
+        How many events (or projections of one) go no further in this cycle: the key has no projection here, or the
+        index is none that the source has.
     idle : ``Out(1)``
         No event is under way in here.
     bus : ``In(BusSignature())``
-        Spaces KEY, PROJECTION, POINTER.
+        Spaces KEY, PROJECTION, COORDINATE, ENTRY.
     """
 
     def __init__(self, config: ArrayConfig):
@@ -53,7 +52,7 @@ class Walker(wiring.Component):
                 "events": In(stream.Signature(struct(config.flit_layout))),
                 "visits": Out(stream.Signature(visit_layout(config))),
                 "synapses": Out(config.core.fanout_bits),
-                "refused": Out(1),
+                "refused": Out(2),
                 "idle": Out(1),
                 "bus": In(BusSignature()),
             }
@@ -61,126 +60,141 @@ class Walker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        core = self.config.core
-        geometry = spaces(self.config)
+        config, core = self.config, self.config.core
+        geometry = spaces(config)
         m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY])
         m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION])
-        memories = [keys, projections]
-        if core.sparse:
-            m.submodules.pointers = pointers = RingMemory(Space.POINTER, geometry[Space.POINTER])
-            memories.append(pointers)
+        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE])
+        memories = [keys, projections, coordinates]
+        if core.entries:
+            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY])
+            memories.append(entries)
+        share(m, self.bus, [memory.bus for memory in memories])
+        m.submodules.loops = loops = Loops(config)
+        wiring.connect(m, loops.visits, wiring.flipped(self.visits))
 
-        key, projection, address, pointer, entry, walk = (
-            ElasticStage(m, name) for name in ("key", "projection", "address", "pointer", "entry", "walk")
-        )
+        names = ("asked", "key", "known", "sought", "opened", "looked", "coordinate", "value", "entry", "found")
+        valid = {name: Signal(name=f"{name}_valid") for name in names}
+        event = struct(config.flit_layout)
 
-        # key: the event waits here for the record of its key, then names its projections one after the other.
-        key_index = Signal(self.config.index_bits)
-        nth = Signal(core.projections.bit_length())
-        record = keys.data
-        known = Signal()
+        # Which registers move in this cycle: all, or those in front of the one that has more to give.
+        move, open_next, take_next = Signal(), Signal(), Signal()
+        projections_left = Signal(core.projections.bit_length())
+        coordinates_left = Signal(2)
         last = Signal()
         m.d.comb += [
-            self.events.ready.eq(key.ready),
-            key.load.eq(self.events.valid & key.ready),
+            last.eq(coordinates_left <= 1),
+            move.eq(~valid["found"] | loops.turns.ready),
+            open_next.eq(move & (~valid["opened"] | last)),
+            take_next.eq(open_next & (~valid["known"] | (projections_left == 1))),
+        ]
+
+        # asked: the event came in, and its key's record was asked for.
+        asked = Signal(event)
+        m.d.comb += [
+            self.events.ready.eq(take_next),
             keys.address.eq(self.events.p.key),
-            keys.enable.eq(key.load),
-            known.eq((record.count != 0) & (key_index < record.sources)),
-            last.eq(nth + 1 == record.count),
-            self.refused.eq(key.valid & ~known),
-            projection.load.eq(key.valid & known & projection.ready),
-            key.leave.eq(key.valid & Mux(known, projection.ready & last, 1)),
-            projections.address.eq(record.first + nth),
-            projections.enable.eq(projection.load),
+            keys.enable.eq(take_next),
         ]
-        with m.If(projection.load):
-            m.d.sync += nth.eq(Mux(last, 0, nth + 1))
-        with m.If(key.load):
-            m.d.sync += key_index.eq(self.events.p.index)
+        # key: the record is here. known: it is good; one projection after the other is asked for.
+        key = Signal(event)
+        record = Signal(struct(config.key_layout))
+        good = Signal()
+        known = Signal(event)
+        projection = Signal(core.projection_bits)
+        m.d.comb += good.eq((record.count != 0) & (key.index < record.sources))
+        with m.If(take_next):
+            m.d.sync += [
+                valid["asked"].eq(self.events.valid), asked.eq(self.events.payload),
+                valid["key"].eq(valid["asked"]), key.eq(asked), record.eq(keys.data),
+                valid["known"].eq(valid["key"] & good), known.eq(key),
+                projection.eq(record.first), projections_left.eq(record.count),
+            ]  # fmt: skip
+        with m.Elif(open_next & valid["known"]):
+            m.d.sync += [projection.eq(projection + 1), projections_left.eq(projections_left - 1)]
+        m.d.comb += [projections.address.eq(projection), projections.enable.eq(open_next)]
 
-        # projection: its record is there; multiply.
-        projection_index = Signal(self.config.index_bits)
-        with m.If(projection.load):
-            m.d.sync += projection_index.eq(key_index)
-        m.d.comb += [
-            address.load.eq(projection.valid & address.ready),
-            projection.leave.eq(address.load),
-        ]
-
-        # address: the first word of a dense walk, or the pointer of a sparse one.
-        base_bits = len(projections.data.base)
+        # sought: the projection's record is on its way. opened: one coordinate after the other is asked for.
+        sought = Signal(event)
+        opened = Signal(event)
         descriptor = Signal(struct(core.projection_layout))
-        offset = Signal(base_bits)
-        with m.If(address.load):
+        coordinate = Signal(core.coordinate_bits)
+        first = Signal()
+        with m.If(open_next):
             m.d.sync += [
-                descriptor.eq(projections.data),
-                offset.eq(projection_index * Mux(projections.data.sparse, 1, projections.data.count)),
+                valid["sought"].eq(valid["known"]), sought.eq(known),
+                valid["opened"].eq(valid["sought"]), opened.eq(sought), descriptor.eq(projections.data),
+                coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
+            ]  # fmt: skip
+        with m.Elif(move & valid["opened"]):
+            m.d.sync += [coordinate.eq(coordinate + 1), coordinates_left.eq(coordinates_left - 1), first.eq(0)]
+        m.d.comb += [coordinates.address.eq(coordinate), coordinates.enable.eq(move)]
+
+        # What goes along with a coordinate to the loops.
+        passenger = {"first": first, "last": last, "base": descriptor.base, "base_row": descriptor.row}
+        passenger |= {"delay": descriptor.delay, "sparse": descriptor.sparse}
+        if config.payload_bits:
+            passenger["payload"] = opened.payload
+        for stage in names[5:]:
+            carried = {name: Signal(Value.cast(value).shape(), name=f"{stage}_{name}") for name, value in passenger.items()}
+            with m.If(move):
+                m.d.sync += valid[stage].eq(valid[names[names.index(stage) - 1]])
+                m.d.sync += [carried[name].eq(passenger[name]) for name in carried]
+            if stage == "looked":
+                starts = carried["first"]
+            passenger = carried
+
+        # coordinate: its record is here, and what the coordinates before it have left of the index.
+        index = Signal(config.index_bits)
+        rest = Signal(config.index_bits)
+        part = Signal(struct(core.coordinate_layout))
+        with m.If(move):
+            m.d.sync += [
+                index.eq(opened.index),
+                part.eq(coordinates.data),
+                rest.eq(Mux(starts, index, rest >> part.bits)),
             ]
-        target = Signal(base_bits)
+
+        # value: its bits alone. entry: the product is here, and the entry on its way.
+        value = Signal(config.index_bits)
+        of_value = Signal(part.shape())
+        product = Signal(core.word_bits)
+        of_entry = Signal(part.shape())
+        with m.If(move):
+            m.d.sync += [
+                value.eq(rest & ((1 << part.bits) - 1)),
+                of_value.eq(part),
+                product.eq(value * of_value.scale),
+                of_entry.eq(of_value),
+            ]
+
+        # found: what the coordinate gives, by one way or the other.
+        turn = loops.turns.p
+        found = Signal(part.shape())
+        found_product = Signal(core.word_bits)
+        with m.If(move):
+            m.d.sync += [found.eq(of_entry), found_product.eq(product)]
         m.d.comb += [
-            target.eq(descriptor.base + offset),
-            pointer.load.eq(address.valid & pointer.ready),
-            address.leave.eq(pointer.load),
-        ]
-
-        # pointer: a sparse walk waits here for its pointer; a dense one just passes.
-        passing = Signal(struct(core.projection_layout))
-        start = Signal(core.word_bits)
-        with m.If(pointer.load):
-            m.d.sync += [passing.eq(descriptor), start.eq(target)]
-        if core.sparse:
-            m.d.comb += [pointers.address.eq(target), pointers.enable.eq(pointer.load)]
-
-        # entry: all that the walk needs.
-        first = Signal(core.word_bits)
-        count = Signal(core.count_bits)
-        row = Signal(core.row_bits)
-        fanout = Signal(core.fanout_bits)
-        delay = Signal(core.slot_bits)
-        sparse = Signal()
-        m.d.comb += [entry.load.eq(pointer.valid & entry.ready), pointer.leave.eq(entry.load)]
-        with m.If(entry.load):
-            m.d.sync += [
-                first.eq(start),
-                count.eq(passing.count),
-                row.eq(passing.row),
-                fanout.eq(passing.fanout),
-                delay.eq(passing.delay),
-                sparse.eq(passing.sparse),
+            loops.turns.valid.eq(valid["found"]),
+            turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),
+            turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step), turn.unknown.eq(0),
+            *(turn[name].eq(carried) for name, carried in passenger.items()),
+        ]  # fmt: skip
+        if core.entries:
+            looked_up = Signal(struct(core.entry_layout))
+            m.d.comb += [
+                entries.address.eq(of_value.scale + value),
+                entries.enable.eq(move),
             ]
-            if core.sparse:
-                with m.If(passing.sparse):
-                    m.d.sync += [
-                        first.eq(pointers.data.start),
-                        count.eq(pointers.data.count),
-                        fanout.eq(pointers.data.fanout),
-                    ]
+            with m.If(move):
+                m.d.sync += looked_up.eq(entries.data)
+            with m.If(found.table):
+                m.d.comb += turn.unknown.eq(~looked_up.valid)
+                m.d.comb += [turn[name].eq(looked_up[name]) for name in ("word", "row", "count", "fanout")]
 
-        # walk: one word a cycle. The next walk starts in the cycle after the last word of this one.
-        word = self.visits.p.word
-        left = Signal(core.count_bits)
-        visited = Signal()
         m.d.comb += [
-            visited.eq(self.visits.valid & self.visits.ready),
-            self.visits.valid.eq(walk.valid),
-            walk.load.eq(entry.valid & walk.ready & (count != 0)),
-            walk.leave.eq(visited & (left == 1)),
-            entry.leave.eq(entry.valid & walk.ready),
-            self.synapses.eq(Mux(entry.leave, fanout, 0)),
+            self.synapses.eq(loops.synapses),
+            self.refused.eq((take_next & valid["key"] & ~good) + loops.refused),
+            self.idle.eq(~Cat(*valid.values(), loops.busy).any()),
         ]
-        with m.If(visited):
-            m.d.sync += [word.eq(word + 1), self.visits.p.row.eq(self.visits.p.row + 1), left.eq(left - 1)]
-        with m.If(walk.load):
-            m.d.sync += [
-                word.eq(first),
-                left.eq(count),
-                self.visits.p.row.eq(row),
-                self.visits.p.delay.eq(delay),
-                self.visits.p.sparse.eq(sparse),
-            ]
-
-        stages = (key, projection, address, pointer, entry, walk)
-        m.d.comb += self.idle.eq(~Cat(stage.valid for stage in stages).any())
-
-        share(m, self.bus, [memory.bus for memory in memories])
         return m

@@ -12,9 +12,11 @@ def accumulator_bounds(network: QuantisedNetwork) -> dict[str, np.ndarray]:
     bounds = {p.name: np.zeros((2, p.size), dtype=np.int64) for p in network.populations}
     counts = {i.name: i.max_count for i in network.inputs}
     for edge in network.projections:
-        weights, count = edge.weights.astype(np.int64), counts.get(edge.source, 1)
-        bounds[edge.target][0] += np.minimum(weights, 0).sum(axis=1) * count
-        bounds[edge.target][1] += np.maximum(weights, 0).sum(axis=1) * count
+        count = counts.get(edge.source, 1)
+        weights = edge.weights.astype(np.int64) if edge.plain else network.matrix(edge)
+        total, size = weights.sum(axis=1), abs(weights).sum(axis=1)
+        bounds[edge.target][0] += (total - size) // 2 * count
+        bounds[edge.target][1] += (total + size) // 2 * count
     return bounds
 
 

@@ -18,6 +18,9 @@ FORMAT_VERSION = 1
 
 KEY_BITS_MAX = 10
 INDEX_BITS_MAX = 20
+INDEX_FIELD_BITS = 5
+"""Bits of a number of index bits."""
+PAYLOAD_BITS_MAX = 8
 CORES_MAX = 64
 
 
@@ -32,12 +35,16 @@ class CoreConfig:
 
     Attributes:
         lanes: weights in a word, synaptic operations a cycle, 1 to 128.
-        rows: neurons are ``rows * lanes``; 1 to 1024 rows.
+        rows: neurons are ``rows * lanes``; 1 to 4096 rows.
         words: depth of the weight memory, in words of ``lanes`` weights.
         slots: accumulators a neuron, one for each coming tick: delays reach ``slots - 1``; a power of two, 2 to 64.
         group: neurons updated a cycle; divides ``lanes``.
         projections: depth of the projection table.
-        pointers: depth of the table of row pointers of sparse projections; 0 leaves that walk out.
+        coordinates: depth of the table of coordinates, one to three a projection.
+        entries: depth of the table that coordinates may look up in place of a product: edges of convolutions, row
+            pointers of sparse projections; 0 leaves both out.
+        sparse: words of sparse projections carry their row.
+        phases: parts of a tick, 1 to 16; with more than one the layered schedule can run.
         parameters_per_neuron: each neuron has parameters of its own; otherwise a row shares them.
         event_fifo: events that wait in front of the walker, a power of two.
         spike_fifo: rows of spikes that wait in front of the emitter, a power of two.
@@ -50,7 +57,10 @@ class CoreConfig:
     slots: int = 4
     group: int = 1
     projections: int = 16
-    pointers: int = 0
+    coordinates: int = 32
+    entries: int = 0
+    sparse: bool = False
+    phases: int = 1
     parameters_per_neuron: bool = True
     event_fifo: int = 16
     spike_fifo: int = 16
@@ -58,8 +68,9 @@ class CoreConfig:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("lanes", 1, 128), ("rows", 1, 1024), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
-            ("projections", 1, 1024), ("pointers", 0, 1 << 18), ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
+            ("lanes", 1, 128), ("rows", 1, 4096), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
+            ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, 16),
+            ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
         ):  # fmt: skip
             check_range("core", name, getattr(self, name), low, high)
         for name in ("slots", "event_fifo", "spike_fifo"):
@@ -67,6 +78,8 @@ class CoreConfig:
                 raise ConfigError(f"core: {name} must be a power of two, not {getattr(self, name)}")
         if self.lanes % self.group:
             raise ConfigError(f"core: group must divide lanes = {self.lanes}, {self.group} does not")
+        if self.sparse and not self.entries:
+            raise ConfigError("core: sparse needs entries, at least one a source neuron, not 0")
 
     @property
     def neurons(self) -> int:
@@ -76,10 +89,6 @@ class CoreConfig:
     def groups(self) -> int:
         """Groups of neurons in a row: cycles that the update of a row takes."""
         return self.lanes // self.group
-
-    @property
-    def sparse(self) -> bool:
-        return self.pointers > 0
 
     @property
     def row_bits(self) -> int:
@@ -98,13 +107,17 @@ class CoreConfig:
         return bits_for(self.projections)
 
     @property
+    def coordinate_bits(self) -> int:
+        return bits_for(self.coordinates)
+
+    @property
     def count_bits(self) -> int:
-        """Bits of a number of words of one walk, 0 to ``rows``."""
+        """Bits of a number of words of one loop of a walk, 0 to ``rows``."""
         return self.rows.bit_length()
 
     @property
     def fanout_bits(self) -> int:
-        """Bits of a number of synapses of one walk, 0 to ``neurons``."""
+        """Bits of a number of synapses of one innermost loop of a walk, 0 to ``neurons``."""
         return self.neurons.bit_length()
 
     # The records of the core's memories.
@@ -121,31 +134,54 @@ class CoreConfig:
         return Layout((Field("row", self.row_bits),))
 
     @property
-    def pointer_layout(self) -> Layout:
-        """Where the words of one source neuron of a sparse projection lie, and how many synapses they hold."""
+    def projection_layout(self) -> Layout:
+        """The synapses from one key onto one population on this core.
+
+        An event walks from word ``base`` and row ``row`` on, moved and repeated by what its ``count`` coordinates
+        (1 to 3, the records ``first`` and on) give. ``sparse``: each word carries its row.
+        """
         return Layout(
             (
-                Field("start", self.word_bits),
-                Field("count", self.count_bits),
-                Field("fanout", self.fanout_bits),
+                Field("base", self.word_bits),
+                Field("row", self.row_bits),
+                Field("delay", self.slot_bits),
+                Field("first", self.coordinate_bits),
+                Field("count", 2),
+                Field("sparse", 1),
             )
         )
 
     @property
-    def projection_layout(self) -> Layout:
-        """The synapses from one key onto one population on this core.
+    def coordinate_layout(self) -> Layout:
+        """One coordinate of an event: the lowest ``bits`` of its index that are left.
 
-        Dense: source ``i`` owns the words ``base + i * count`` and on, one a row from ``row``. Sparse: ``base + i`` is
-        the address of its pointer, and each word carries its row.
+        It gives a loop: where it starts, how often it runs, and the steps from one turn to the next. The start's word
+        is ``value * scale``, its row 0, and it runs ``count`` times; or, with ``table``, the entry ``scale + value``
+        says all that. The first coordinate is the outermost loop; the last one is the innermost, whose steps are one
+        word and one row and whose ``fanout`` counts the synapses of all its turns. Steps are modulo the field's width.
         """
         return Layout(
             (
-                Field("base", max(self.word_bits, bits_for(self.pointers or 1))),
+                Field("bits", INDEX_FIELD_BITS),
+                Field("table", 1),
+                Field("scale", max(self.word_bits, bits_for(self.entries or 1))),
                 Field("count", self.count_bits),
-                Field("row", self.row_bits),
                 Field("fanout", self.fanout_bits),
-                Field("delay", self.slot_bits),
-                Field("sparse", 1),
+                Field("word_step", self.word_bits),
+                Field("row_step", self.row_bits),
+            )
+        )
+
+    @property
+    def entry_layout(self) -> Layout:
+        """What a value of a coordinate gives; where it is not ``valid``, no neuron has it and the event is refused."""
+        return Layout(
+            (
+                Field("word", self.word_bits),
+                Field("row", self.row_bits),
+                Field("count", self.count_bits),
+                Field("fanout", self.fanout_bits),
+                Field("valid", 1),
             )
         )
 
@@ -184,6 +220,8 @@ class ArrayConfig:
         width, height: cores along x and along y; 1 to 64 cores.
         key_bits: width of a key in the fabric, 1 to 10.
         index_bits: width of a neuron's index within its key, 1 to 20.
+        payload_bits: width of what an event's weights are multiplied with, 0 to 8; 0 leaves the multipliers out.
+            Index and payload share 20 bits.
         core: the core.
     """
 
@@ -191,6 +229,7 @@ class ArrayConfig:
     height: int = 1
     key_bits: int = 6
     index_bits: int = 12
+    payload_bits: int = 0
     core: CoreConfig = field(default_factory=CoreConfig)
 
     def __post_init__(self) -> None:
@@ -198,7 +237,9 @@ class ArrayConfig:
         check_range("array", "height", self.height, 1, CORES_MAX)
         check_range("array", "cores (width * height)", self.cores, 1, CORES_MAX)
         check_range("array", "key_bits", self.key_bits, 1, KEY_BITS_MAX)
-        check_range("array", "index_bits", self.index_bits, bits_for(self.core.neurons), INDEX_BITS_MAX)
+        check_range("array", "payload_bits", self.payload_bits, 0, PAYLOAD_BITS_MAX)
+        most = INDEX_BITS_MAX - self.payload_bits
+        check_range("array", "index_bits", self.index_bits, bits_for(self.core.neurons), most)
 
     @property
     def cores(self) -> int:
@@ -220,8 +261,9 @@ class ArrayConfig:
 
     @property
     def flit_layout(self) -> Layout:
-        """One spike in the fabric."""
-        return Layout((Field("index", self.index_bits), Field("key", self.key_bits)))
+        """One spike in the fabric; with a payload, it counts that many times."""
+        fields = (Field("index", self.index_bits), Field("key", self.key_bits))
+        return Layout(fields + ((Field("payload", self.payload_bits),) if self.payload_bits else ()))
 
     @property
     def key_layout(self) -> Layout:

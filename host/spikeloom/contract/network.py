@@ -17,12 +17,14 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from scipy import sparse
 
 from .errors import ImageError, NetworkError
+from .geometry import Convolution, Pool, matrix, weights_shape
 from .neuron import EXPONENT_BITS, REFRACTORY_BITS, Reset
 from .numerics import DECAY_ONE, Numerics, Profile
 
-NETWORK_VERSION = 1
+NETWORK_VERSION = 2
 
 
 class InputKind(StrEnum):
@@ -123,11 +125,15 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Projection:
-    """Synapses: integer ``weights (target.size, source.size)``.
+    """Synapses from all neurons of one population to those of another.
 
     Attributes:
+        weights: integers: a matrix ``(target.size, source.size)``, or of a convolution the kernel
+            ``(target channels, source channels / groups, height, width)``.
         delay: ticks in the source framework's sense; 0 reaches the target in the same tick and closes no loop.
-        sparse: only the weights that are not zero are synapses; otherwise all are.
+        sparse: only the weights that are not zero are synapses; otherwise all are. A matrix only.
+        convolution: how the kernel moves.
+        pool: what sums the source's spikes first; the matrix or kernel then has the pool's positions as its sources.
     """
 
     source: str
@@ -135,16 +141,17 @@ class Projection:
     weights: np.ndarray
     delay: int = 0
     sparse: bool = False
+    convolution: Convolution | None = None
+    pool: Pool | None = None
 
     @property
     def name(self) -> str:
         return f"{self.source} -> {self.target}"
 
-    def fanout(self) -> np.ndarray:
-        """Synapses of each source neuron, ``int64 (source.size,)``."""
-        if self.sparse:
-            return np.count_nonzero(self.weights, axis=0).astype(np.int64)
-        return np.full(self.weights.shape[1], self.weights.shape[0], dtype=np.int64)
+    @property
+    def plain(self) -> bool:
+        """Whether the weights are the synapses' matrix as they stand."""
+        return self.convolution is None and self.pool is None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,6 +195,7 @@ class QuantisedNetwork:
     states: Sequence[str] = ()
     state_scale: Mapping[str, np.ndarray] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
+    _matrices: dict[int, sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.inputs] + [p.name for p in self.populations]
@@ -216,10 +224,17 @@ class QuantisedNetwork:
                 raise NetworkError(f"projection {where}: there is no population {end}")
         if edge.target not in {p.name for p in self.populations}:
             raise NetworkError(f"projection {where}: the target is an input")
-        if edge.weights.shape != (sizes[edge.target], sizes[edge.source]):
+        convolution, pool = getattr(edge, "convolution", None), getattr(edge, "pool", None)
+        try:
+            want = weights_shape(self.shape(edge.source), self.shape(edge.target), convolution, pool)
+        except NetworkError as error:
+            raise NetworkError(f"projection {where}: {error}") from error
+        have = edge.weights.shape
+        if len(have) != len(want) or any(w not in (-1, h) for h, w in zip(have, want, strict=True)):
+            meaning = "(target, source)" if convolution is None else "(channels, channels / groups, height, width)"
+            wanted = ", ".join("any" if w < 0 else str(w) for w in want)
             raise NetworkError(
-                f"projection {where}: weights have shape {edge.weights.shape}, "
-                f"must be (target, source) = {(sizes[edge.target], sizes[edge.source])}"
+                f"projection {where}: weights have shape {have}, must be {meaning} = ({wanted})"
             )
 
     def _check_projection(self, projection: Projection) -> None:
@@ -234,6 +249,8 @@ class QuantisedNetwork:
                 f"{where}: weights are {weights.min()} to {weights.max()}, "
                 f"must be {numerics.weight_min} to {numerics.weight_max} ({numerics.weight_bits} bits)"
             )
+        if projection.sparse and projection.convolution:
+            raise NetworkError(f"{where}: a convolution cannot be sparse")
         if numerics.weight_bits == 1 and not projection.sparse and (weights == 0).any():
             raise NetworkError(f"{where}: a weight is 0, and 1-bit weights are plus or minus one")
         if projection.delay < 0:
@@ -242,6 +259,29 @@ class QuantisedNetwork:
     @property
     def _currents(self) -> set[str]:
         return {i.name for i in self.inputs if i.kind is InputKind.CURRENTS}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an input or a population."""
+        return next(p.shape for p in (*self.inputs, *self.populations) if p.name == name)
+
+    def matrix(self, projection: Projection) -> sparse.csr_array:
+        """The synapses of a projection, ``(target.size, source.size)``: an entry that is stored is one."""
+        known = self._matrices
+        if id(projection) not in known:
+            ends = self.shape(projection.source), self.shape(projection.target)
+            known[id(projection)] = matrix(projection.weights, *ends, projection.convolution, projection.pool)
+            if projection.sparse:
+                known[id(projection)].eliminate_zeros()
+        return known[id(projection)]
+
+    def fanout(self, projection: Projection) -> np.ndarray:
+        """Synapses of each source neuron, ``int64 (source.size,)``."""
+        if not projection.plain:
+            counts = np.diff(self.matrix(projection).tocsc().indptr)
+            return counts.astype(np.int64)
+        if projection.sparse:
+            return np.count_nonzero(projection.weights, axis=0).astype(np.int64)
+        return np.full(projection.weights.shape[1], projection.weights.shape[0], dtype=np.int64)
 
     def input(self, name: str) -> InputPopulation:
         return next(p for p in self.inputs if p.name == name)
@@ -276,7 +316,10 @@ class QuantisedNetwork:
         projections, drives = [], []
         for n, e in enumerate(self.projections):
             arrays[f"projection/{n}"] = e.weights.astype(np.int16)
-            projections.append({"source": e.source, "target": e.target, "delay": e.delay, "sparse": e.sparse})
+            projections.append({
+                "source": e.source, "target": e.target, "delay": e.delay, "sparse": e.sparse,
+                "convolution": e.convolution and asdict(e.convolution), "pool": e.pool and asdict(e.pool),
+            })  # fmt: skip
         for n, d in enumerate(self.drives):
             arrays[f"drive/{n}/weights"], arrays[f"drive/{n}/scale"] = d.weights, d.scale
             drives.append({"source": d.source, "target": d.target})
@@ -310,7 +353,7 @@ class QuantisedNetwork:
                 for p in manifest["populations"]
             ],
             projections=[
-                Projection(**e, weights=arrays[f"projection/{n}"].astype(np.int64))
+                _projection(e, arrays[f"projection/{n}"].astype(np.int64))
                 for n, e in enumerate(manifest["projections"])
             ],
             drives=[
@@ -322,6 +365,16 @@ class QuantisedNetwork:
             state_scale={name: arrays[f"state_scale/{name}"] for name in manifest["state_scale"]},
             report=manifest["report"],
         )
+
+
+def _projection(entry: Mapping[str, Any], weights: np.ndarray) -> Projection:
+    """A projection of the manifest; JSON has made lists of pairs."""
+
+    def restore(kind: type, values: Mapping[str, Any] | None) -> Any:
+        return values and kind(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+
+    convolution, pool = restore(Convolution, entry["convolution"]), restore(Pool, entry["pool"])
+    return Projection(**{**entry, "convolution": convolution, "pool": pool}, weights=weights)
 
 
 def _plain(value: Any) -> Any:

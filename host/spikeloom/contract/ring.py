@@ -33,7 +33,7 @@ class Space(IntEnum):
 
     WEIGHT = 0
     WORD_ROW = 1
-    POINTER = 2
+    ENTRY = 2
     KEY = 3
     PROJECTION = 4
     EMISSION = 5
@@ -44,6 +44,7 @@ class Space(IntEnum):
     ROUTE = 10
     COUNTER = 11
     REGISTER = 12
+    COORDINATE = 13
 
 
 class Counter(IntEnum):
@@ -108,6 +109,7 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
         Space.WEIGHT: Geometry(core.words, core.weight_layout),
         Space.KEY: Geometry(config.keys, config.key_layout),
         Space.PROJECTION: Geometry(core.projections, core.projection_layout),
+        Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout),
         Space.EMISSION: Geometry(core.rows, config.emission_layout),
         Space.PARAMETER: Geometry(core.parameter_depth, core.parameter_layout),
         Space.BIAS: Geometry(core.rows * core.groups, core.bias_layout),
@@ -119,5 +121,6 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
     }
     if core.sparse:
         result[Space.WORD_ROW] = Geometry(core.words, core.word_row_layout)
-        result[Space.POINTER] = Geometry(core.pointers, core.pointer_layout)
+    if core.entries:
+        result[Space.ENTRY] = Geometry(core.entries, core.entry_layout)
     return result

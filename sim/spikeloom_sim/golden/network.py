@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,32 +59,42 @@ def run(
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Synapses:
-    """A projection, its weights transposed in a type whose sums of products are exact."""
+    """A projection, its weights in a type whose sums of products are exact.
+
+    ``weights`` are ``(source, target)`` of a plain projection, otherwise the sparse matrix ``(target, source)``.
+    """
 
     source: str
     target: str
     delay: int
-    weights: np.ndarray
+    weights: Any
+    plain: bool
     fanout: np.ndarray
 
     @classmethod
-    def of(cls, projection: Projection, largest: int) -> _Synapses:
+    def of(cls, network: QuantisedNetwork, projection: Projection, largest: int) -> _Synapses:
         """``largest`` bounds the spikes of a source neuron in one tick."""
-        weights = projection.weights.astype(np.int64)
-        bound = largest * int(np.abs(weights).sum(axis=1).max(initial=0))
+        weights = projection.weights.astype(np.int64) if projection.plain else network.matrix(projection)
+        bound = largest * int(abs(weights).sum(axis=1).max(initial=0))
         dtype = np.float32 if bound < 1 << 24 else np.float64 if bound < 1 << 53 else np.int64
+        if projection.plain:
+            transposed = np.ascontiguousarray(weights.T, dtype=dtype)
+        else:
+            transposed = weights.astype(dtype)
         return cls(
             source=projection.source,
             target=projection.target,
             delay=projection.delay,
-            weights=np.ascontiguousarray(weights.T, dtype=dtype),
-            fanout=projection.fanout(),
+            weights=transposed,
+            plain=projection.plain,
+            fanout=network.fanout(projection),
         )
 
     def sums(self, spikes: np.ndarray) -> np.ndarray:
         """Weighted sums ``int64 (..., target)`` of spikes or counts ``(..., source)``."""
-        flat = np.ascontiguousarray(spikes, dtype=self.weights.dtype).reshape(-1, len(self.weights))
-        return (flat @ self.weights).astype(np.int64).reshape(*spikes.shape[:-1], -1)
+        flat = np.ascontiguousarray(spikes, dtype=self.weights.dtype).reshape(-1, spikes.shape[-1])
+        sums = flat @ self.weights if self.plain else (self.weights @ flat.T).T
+        return sums.astype(np.int64).reshape(*spikes.shape[:-1], -1)
 
 
 class _Model:
@@ -96,7 +107,7 @@ class _Model:
         self.parameters = {p.name: Parameters.of(p) for p in network.populations}
         self.size = {p.name: p.size for p in network.populations}
         largest = {i.name: i.max_count for i in network.inputs if i.kind is InputKind.COUNTS}
-        self.synapses = [_Synapses.of(p, largest.get(p.source, 1)) for p in network.projections]
+        self.synapses = [_Synapses.of(network, p, largest.get(p.source, 1)) for p in network.projections]
         shown = {network.outputs[output] for output in network.states}
         self.populations = {
             p.name: PopulationResult(
