@@ -16,10 +16,11 @@ import numpy as np
 
 from .contract.config import FORMAT_VERSION, ArrayConfig
 from .contract.errors import ImageError, SpikeloomError
+from .contract.grid import Grid
 from .contract.network import QuantisedNetwork
 from .contract.ring import Space
 
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
 """Version of the file; :data:`FORMAT_VERSION` is that of the board's formats."""
 
 NO_KEY = -1
@@ -28,14 +29,11 @@ NO_KEY = -1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """Neurons ``start`` to ``stop - 1`` of a population, in whole rows of one core.
-
-    Neuron ``start + k`` is in row ``row0 + k // lanes``, lane ``k % lanes``, and sends index ``k`` under ``key``.
-    """
+    """A box of a population's neurons in whole rows of one core, from ``row0`` on; they send their indices under
+    ``key``."""
 
     population: str
-    start: int
-    stop: int
+    grid: Grid
     core: int
     row0: int
     key: int
@@ -43,10 +41,14 @@ class Slice:
 
     @property
     def size(self) -> int:
-        return self.stop - self.start
+        return self.grid.size
 
     def rows(self, lanes: int) -> int:
-        return -(-self.size // lanes)
+        return self.grid.rows(lanes)
+
+    def places(self, lanes: int) -> np.ndarray:
+        """``row * lanes + lane`` on the core of each neuron, in the order of ``grid.neurons()``."""
+        return self.row0 * lanes + self.grid.places(lanes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,8 +61,9 @@ class Image:
         memories: words of each core's spaces, ``uint32 (depth, stride)``; states, counters and accumulators are not
             among them.
         used: records of each of them, from 0, that the network can reach; the others may hold anything.
-        slices: where the neurons are, in the order of the network's populations and their neurons.
+        slices: where the neurons are, in the order of the network's populations.
         input_keys: key of each input, or :data:`NO_KEY` where its spikes have no target.
+        input_grids: which index each neuron of an input has.
         report: use of every resource.
     """
 
@@ -70,6 +73,7 @@ class Image:
     used: Mapping[tuple[int, Space], int]
     slices: Sequence[Slice]
     input_keys: Mapping[str, int]
+    input_grids: Mapping[str, Grid]
     report: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -104,6 +108,7 @@ class Image:
             "image": IMAGE_VERSION, "format": FORMAT_VERSION, "digest": f"{self.digest:016x}",
             "config": self.config.to_dict(), "slices": [asdict(s) for s in self.slices],
             "input_keys": dict(self.input_keys), "report": dict(self.report),
+            "input_grids": {name: asdict(grid) for name, grid in self.input_grids.items()},
             "depths": {f"memory/{core}/{space.name}": len(words) for (core, space), words in self.memories.items()},
         }  # fmt: skip
         manifest["sha256"] = _hash(manifest, arrays)
@@ -151,10 +156,15 @@ def _rebuild(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> Image:
         network=QuantisedNetwork.from_arrays(network),
         memories=memories,
         used=used,
-        slices=tuple(Slice(**s) for s in manifest["slices"]),
+        slices=tuple(Slice(**{**s, "grid": _grid(s["grid"])}) for s in manifest["slices"]),
         input_keys=manifest["input_keys"],
+        input_grids={name: _grid(entry) for name, entry in manifest["input_grids"].items()},
         report=manifest["report"],
     )
+
+
+def _grid(entry: Mapping[str, Any]) -> Grid:
+    return Grid(**{name: tuple(values) for name, values in entry.items()})
 
 
 def _hash(manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:

@@ -69,13 +69,14 @@ class Tables:
         projections["count"][:1] = min(3, core.coordinates)
         projections["first"] = rng.integers(0, core.coordinates - projections["count"], endpoint=True)
         projections["sparse"] = rng.integers(0, 2, core.projections) * core.sparse
-        projections["sparse"][1:2] = core.sparse
+        projections["sparse"][2:3] = core.sparse
+        projections["count"][2:3] = 3
         coordinates = fill(core.coordinate_layout, core.coordinates)
         coordinates["bits"] = rng.integers(0, 3, core.coordinates, endpoint=True)
         coordinates["count"] = rng.integers(0, 3, core.coordinates, endpoint=True)
         coordinates["table"] = rng.integers(0, 2, core.coordinates) * (core.entries > 0)
         # Key 1 reaches a walk of three loops, one of which looks up where that exists, and one that is empty.
-        projections["first"][:2] = np.array([0, 3])[: core.projections]
+        projections["first"][:3] = np.array([0, 3, 0])[: core.projections]
         coordinates["count"][3:4] = 0
         coordinates["bits"][:3], coordinates["count"][:3] = (0, 3, 1), (2, 3, 2)
         coordinates["table"][:4] = np.array([0, core.entries > 0, 0, 0])[: core.coordinates]

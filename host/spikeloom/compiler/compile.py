@@ -49,6 +49,7 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
         used=used,
         slices=placement.slices,
         input_keys=placement.input_keys,
+        input_grids=placement.input_grids,
         report=_report(network, config, placement, used),
     )
 
@@ -84,14 +85,16 @@ def _report(network: QuantisedNetwork, config: ArrayConfig, placement: Placement
         return [used.get((n, space), 0) for n in range(config.cores)]
 
     delays = [link.delay for link in placement.links]
-    index = max([s.size for s in placement.slices] + [i.size for i in network.inputs], default=0)
+    grids = [s.grid for s in placement.slices] + list(placement.input_grids.values())
+    index = max((grid.sources for grid in grids), default=0)
     entries: dict[str, tuple[list[int], int, int]] = {
         name: (each, max(each), limit)
         for name, each, limit in (
             ("rows", per_core(Space.EMISSION), core.rows),
             ("words", per_core(Space.WEIGHT), core.words),
             ("projections", per_core(Space.PROJECTION), core.projections),
-            ("pointers", per_core(Space.POINTER), core.pointers),
+            ("coordinates", per_core(Space.COORDINATE), core.coordinates),
+            ("entries", per_core(Space.ENTRY), core.entries),
         )
     }
     heard = [{link.key for link in placement.links if link.target.core == n} for n in range(config.cores)]
@@ -106,7 +109,7 @@ def _report(network: QuantisedNetwork, config: ArrayConfig, placement: Placement
         "cores": config.cores,
         "neurons": int(neurons.sum()),
         "neurons_per_core": neurons.tolist(),
-        "synapses": int(sum(e.fanout().sum() for e in network.projections)),
+        "synapses": int(sum(network.fanout(e).sum() for e in network.projections)),
         "latency": max((s.latency for s in placement.slices), default=0),
         "resources": {
             name: {"per_core": each, "used": int(most), "limit": limit, "share": most / limit if limit else 0.0}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from ..contract.config import ArrayConfig, CoreConfig
@@ -14,30 +12,14 @@ from ..contract.neuron import NEVER
 from ..contract.numerics import Profile
 from ..contract.ring import Register, Space, spaces
 from ..image import NO_KEY, Slice
-from .place import Link, Placement, blocks
+from .place import Link, Placement
+from .tables import Tables, lay_out
 
 UNMAPPED = (Space.STATE, Space.ACCUMULATOR, Space.COUNTER)
 """Spaces that no image fills: a reset of the states and the counters' own commands clear them."""
 
 Memories = dict[tuple[int, Space], np.ndarray]
 Used = dict[tuple[int, Space], int]
-
-
-@dataclass(kw_only=True)
-class _Tables:
-    """What grows while the links of one core are laid out."""
-
-    words: list[np.ndarray] = field(default_factory=list)
-    word_rows: list[np.ndarray] = field(default_factory=list)
-    pointers: list[tuple[int, int, int]] = field(default_factory=list)
-    projections: list[dict[str, int]] = field(default_factory=list)
-    keys: dict[int, list[int]] = field(default_factory=dict)
-    at: int = 0
-
-    def add(self, words: np.ndarray, rows: np.ndarray) -> None:
-        self.words.append(words)
-        self.word_rows.append(rows)
-        self.at += len(words)
 
 
 def build(network: QuantisedNetwork, config: ArrayConfig, placement: Placement) -> tuple[Memories, Used]:
@@ -50,7 +32,7 @@ def build(network: QuantisedNetwork, config: ArrayConfig, placement: Placement) 
             if space not in UNMAPPED:
                 memories[core, space] = np.zeros((shape.depth, shape.stride), dtype=np.uint32)
                 used[core, space] = 0
-        _lay_out(config, core, [link for link in placement.links if link.target.core == core], memories, used)
+        _lay_out(network, config, core, [link for link in placement.links if link.target.core == core], memories, used)
         _fill_rows(network, config, core, placement, memories, used)
     for key, masks in routes(config, placement).items():
         for core, mask in enumerate(masks):
@@ -72,81 +54,46 @@ def routes(config: ArrayConfig, placement: Placement) -> dict[int, np.ndarray]:
     return {key: multicast_tree(config, home, sorted(destinations[key])) for key, home in homes.items()}
 
 
-def _lay_out(config: ArrayConfig, number: int, links: list[Link], memories: Memories, used: Used) -> None:
-    """Weights, pointers, projections and keys of one core."""
-    core, tables, sources = config.core, _Tables(), {}
+def _lay_out(
+    network: QuantisedNetwork, config: ArrayConfig, number: int, links: list[Link], memories: Memories, used: Used
+) -> None:
+    """Weights, entries, coordinates, projections and keys of one core."""
+    core, tables, sources = config.core, Tables(), {}
     for link in sorted(links, key=lambda link: link.key):  # a key's projections lie side by side
-        record = (_sparse if link.projection.sparse else _dense)(core, link, tables)
-        tables.keys.setdefault(link.key, []).append(len(tables.projections))
-        tables.projections.append(record | {"delay": link.delay, "sparse": int(link.projection.sparse)})
-        sources[link.key] = link.sources
+        lay_out(network, core, link, tables)
+        tables.keys.setdefault(link.key, []).append(len(tables.projections) - 1)
+        sources[link.key] = link.source.sources
     _check_depths(core, number, tables)
 
     def fill(space: Space, records: np.ndarray) -> None:
         memories[number, space][: len(records), : records.shape[1]] = records
         used[number, space] = len(records)
 
+    def columns(records: list[dict[str, int]]) -> dict[str, np.ndarray]:
+        return {name: np.array([record[name] for record in records]) for name in records[0]}
+
     if tables.at:
         fill(Space.WEIGHT, core.weight_layout.pack({"weight": np.concatenate(tables.words)}))
         if core.sparse:
             fill(Space.WORD_ROW, core.word_row_layout.pack({"row": np.concatenate(tables.word_rows)}))
-    if tables.pointers:
-        start, count, fanout = np.array(tables.pointers).T
-        fill(Space.POINTER, core.pointer_layout.pack({"start": start, "count": count, "fanout": fanout}))
-    if tables.projections:
-        columns = {name: np.array([p[name] for p in tables.projections]) for name in tables.projections[0]}
-        fill(Space.PROJECTION, core.projection_layout.pack(columns))
+    for space, layout, records in (
+        (Space.ENTRY, core.entry_layout, tables.entries),
+        (Space.COORDINATE, core.coordinate_layout, tables.coordinates),
+        (Space.PROJECTION, core.projection_layout, tables.projections),
+    ):
+        if records:
+            fill(space, layout.pack(columns(records)))
     keys = {name: np.zeros(config.keys, dtype=np.int64) for name in ("first", "count", "sources")}
     for key, entries in tables.keys.items():
         keys["first"][key], keys["count"][key], keys["sources"][key] = entries[0], len(entries), sources[key]
     fill(Space.KEY, config.key_layout.pack(keys))
 
 
-def _dense(core: CoreConfig, link: Link, tables: _Tables) -> dict[str, int]:
-    """All words of a source one after the other, a row each."""
-    rows = link.target.rows(core.lanes)
-    if core.numerics.weight_bits == 1:
-        values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
-        values[: link.target.size] = link.weights < 0
-    else:
-        values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
-        values[: link.target.size] = link.weights
-    base = tables.at
-    words = values.T.reshape(link.sources * rows, core.lanes)
-    tables.add(words, np.tile(np.arange(link.target.row0, link.target.row0 + rows), link.sources))
-    return {"base": base, "count": rows, "row": link.target.row0, "fanout": link.target.size}
-
-
-def _sparse(core: CoreConfig, link: Link, tables: _Tables) -> dict[str, int]:
-    """Only the words that hold a synapse; each carries its row, and each source points at its own."""
-    present = blocks(link.weights, core.lanes)  # (sources, rows)
-    rows = present.shape[1]
-    values = np.zeros((rows * core.lanes, link.sources), dtype=np.int64)
-    values[: link.target.size] = link.weights
-    words = values.T.reshape(link.sources, rows, core.lanes)[present]
-    at_row = np.nonzero(present)[1]
-    if core.numerics.weight_bits == 1:
-        lanes_used = np.minimum(core.lanes, link.target.size - at_row * core.lanes)
-        if (np.count_nonzero(words, axis=1) != lanes_used).any():
-            raise FitError(
-                f"projection {link.projection.name}: a word of {core.lanes} lanes holds synapses and gaps, and 1-bit "
-                "weights have no zero: use weight_bits = 2"
-            )
-        words = (words < 0).astype(np.int64)
-    counts = present.sum(axis=1)
-    starts = tables.at + np.cumsum(counts) - counts
-    fanouts = np.count_nonzero(link.weights, axis=0)
-    base = len(tables.pointers)
-    starts[counts == 0] = 0  # a start beyond the memory's end would not fit its field
-    tables.pointers += zip(starts.tolist(), counts.tolist(), fanouts.tolist(), strict=True)
-    tables.add(words, link.target.row0 + at_row)
-    return {"base": base, "count": 0, "row": 0, "fanout": 0}
-
-
-def _check_depths(core: CoreConfig, number: int, tables: _Tables) -> None:
+def _check_depths(core: CoreConfig, number: int, tables: Tables) -> None:
     for name, needed, have in (
         ("words", tables.at, core.words),
-        ("pointers", len(tables.pointers), core.pointers),
+        ("entries", len(tables.entries), core.entries),
+        ("coordinates", len(tables.coordinates), core.coordinates),
         ("projections", len(tables.projections), core.projections),
     ):
         if needed > have:
@@ -170,7 +117,7 @@ def _fill_rows(
     emission = {f.name: np.zeros(rows, dtype=np.int64) for f in config.emission_layout.fields}
     for s in here:
         population = network.population(s.population)
-        own = slice(s.row0 * core.lanes, s.row0 * core.lanes + s.size)
+        own, neurons = s.places(core.lanes), s.grid.neurons()
         for name, values in _parameters(population, s, core).items():
             parameters[name].reshape(-1)[own] = values
             if not core.parameters_per_neuron:
@@ -178,10 +125,11 @@ def _fill_rows(
         if not core.parameters_per_neuron:
             _check_unused(population, s, core)
         for name, values in biases.items():
-            values.reshape(-1)[own] = getattr(population, name)[s.start : s.stop]
+            values.reshape(-1)[own] = getattr(population, name)[neurons]
         at = slice(s.row0, s.row0 + s.rows(core.lanes))
         if s.key != NO_KEY:
-            emission["index"][at] = np.arange(s.rows(core.lanes)) * core.lanes
+            emission["index"][at] = s.grid.first_indices(core.lanes)
+            emission["shift"][at] = sum(s.grid.field_bits)
             emission["key"][at] = s.key
             emission["valid"][at] = 1
     grouped = (rows * core.groups, core.group)
@@ -202,7 +150,7 @@ def _fill_rows(
 
 def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str, np.ndarray]:
     arrays = ("alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory")
-    values = {n: getattr(population, n)[s.start : s.stop] for n in arrays}
+    values = {n: getattr(population, n)[s.grid.neurons()] for n in arrays}
     values |= {"reset": np.array(int(population.reset)), "latency": np.array(s.latency)}
     if core.numerics.profile is Profile.LOIHI:
         values["weight_exponent"] = np.array(population.weight_exponent)
@@ -211,23 +159,24 @@ def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str,
 
 def _check_shared(population: Population, s: Slice, name: str, values: np.ndarray, core: CoreConfig) -> None:
     """Rows share one record: all their neurons must agree."""
-    for row in range(s.rows(core.lanes)):
-        line = values[s.row0 + row, : min(core.lanes, s.size - row * core.lanes)]
-        if (line != line[0]).any():
-            raise FitError(
-                f"population {population.name}: {name} differs between neurons of one row, and this array's rows share "
-                'their parameters: use parameters_per_neuron = True, or quantise(scale="layer")'
-            )
+    lines = values[s.row0 : s.row0 + s.rows(core.lanes)]
+    used = np.zeros(lines.size, dtype=bool)
+    used[s.grid.places(core.lanes)] = True
+    if (used.reshape(lines.shape) & (lines != lines[:, :1])).any():
+        raise FitError(
+            f"population {population.name}: {name} differs between neurons of one row, and this array's rows share "
+            'their parameters: use parameters_per_neuron = True, or quantise(scale="layer")'
+        )
 
 
 def _check_unused(population: Population, s: Slice, core: CoreConfig) -> None:
     """Where a row shares its record, its unused lanes run too: they must stay silent at rest."""
-    if s.size % core.lanes == 0:
+    if s.grid.lengths[0] % core.lanes == 0:
         return
-    last = s.stop - 1
-    quiet = np.asarray(population.theta)[last] >= max(0, np.asarray(population.v_min)[last])
-    if core.numerics.weight_bits == 1 or not quiet:
+    neurons = s.grid.neurons()
+    quiet = np.asarray(population.theta)[neurons] >= np.maximum(0, np.asarray(population.v_min)[neurons])
+    if core.numerics.weight_bits == 1 or not quiet.all():
         raise FitError(
-            f"population {population.name}: the last row has unused lanes, and with parameters a row they could fire "
-            "(1-bit weights, or a threshold below the resting potential): use parameters_per_neuron = True"
+            f"population {population.name}: the last lanes of its rows are unused, and with parameters a row they "
+            "could fire (1-bit weights, or a threshold below the resting potential): use parameters_per_neuron = True"
         )

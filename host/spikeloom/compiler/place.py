@@ -1,4 +1,4 @@
-"""Placement: populations are cut into slices of whole rows, and slices are spread over the cores."""
+"""Placement: pieces of populations are spread over the cores, and slices get their keys and links."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from ..contract.config import ArrayConfig, CoreConfig, bits_for
 from ..contract.errors import FitError
 from ..contract.fabric import HOST
-from ..contract.network import Population, Projection, QuantisedNetwork
+from ..contract.grid import Grid
+from ..contract.network import Projection, QuantisedNetwork
 from ..image import NO_KEY, Slice
+from .pieces import Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
 from .schedule import Schedule
 
 
@@ -19,20 +21,15 @@ from .schedule import Schedule
 class Link:
     """The synapses of one projection from one source (an input or a slice) onto one slice.
 
-    ``weights`` are ``(target.size, sources)``, with ``sources`` neurons behind ``key``; ``core`` is the source's, or
-    :data:`HOST`.
+    ``source`` are the neurons behind ``key``; ``core`` is the source's, or :data:`HOST`.
     """
 
     projection: Projection
     delay: int
     key: int
     core: int
+    source: Grid
     target: Slice
-    weights: np.ndarray
-
-    @property
-    def sources(self) -> int:
-        return self.weights.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,6 +38,7 @@ class Placement:
 
     slices: tuple[Slice, ...]
     input_keys: dict[str, int]
+    input_grids: dict[str, Grid]
     links: tuple[Link, ...]
     to_host: frozenset[int]
 
@@ -52,12 +50,12 @@ class Placement:
 def place(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule) -> Placement:
     """Spread a network over an array, widely where that fits. Raises :class:`FitError` for what does not fit."""
     _check_inputs(network, config)
-    costs = {p.name: row_words(network, p, config.core) for p in network.populations}
-    _check_totals(network, config, costs)
     spread, first = config.cores, None
     while spread:
         try:
-            placement = _connect(network, config, plan, _cut(network, config, plan, costs, spread))
+            pieces = {p.name: cut(network, p, config.core, spread) for p in network.populations}
+            _check_totals(network, config, pieces)
+            placement = _connect(network, config, plan, _cut(network, config, plan, pieces, spread))
             _check_tables(network, config, placement)
             return placement
         except FitError as error:  # wide slices cost keys and projections: try fewer, and report the first trouble
@@ -66,91 +64,61 @@ def place(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule) -> Pla
     raise first
 
 
-def row_words(network: QuantisedNetwork, population: Population, core: CoreConfig) -> np.ndarray:
-    """Weight words that each row of a population takes, ``int64 (rows,)``."""
-    rows = -(-population.size // core.lanes)
-    words = np.zeros(rows, dtype=np.int64)
-    for edge in network.projections:
-        if edge.target == population.name:
-            words += blocks(edge.weights, core.lanes).sum(axis=0) if edge.sparse else edge.weights.shape[1]
-    return words
-
-
-def blocks(weights: np.ndarray, lanes: int) -> np.ndarray:
-    """Which rows each source of a sparse projection has synapses in, ``bool (sources, rows)``."""
-    targets, sources = weights.shape
-    rows = -(-targets // lanes)
-    padded = np.zeros((rows * lanes, sources), dtype=bool)
-    padded[:targets] = weights != 0
-    return np.asarray(padded.reshape(rows, lanes, sources).any(axis=1).T)
-
-
-def pointers_reserved(network: QuantisedNetwork, placement: Placement, config: ArrayConfig) -> list[int]:
-    """Pointers that the slices of each core may take: one a source neuron and sparse projection."""
-    reserved = [0] * config.cores
-    for s in placement.slices:
-        reserved[s.core] += _pointers(network, s.population)
-    return reserved
-
-
-def _pointers(network: QuantisedNetwork, population: str) -> int:
-    return sum(e.weights.shape[1] for e in network.projections if e.target == population and e.sparse)
-
-
 def _cut(
-    network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, costs: dict[str, np.ndarray], spread: int
+    network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, pieces: dict[str, list[Piece]], spread: int
 ) -> list[Slice]:
-    """Slices without keys, in the network's order: the costliest population first, row by row to the idlest core."""
+    """Slices without keys, in the network's order: the costliest population first, piece by piece to the idlest core."""
     core = config.core
     rows_used = np.zeros(config.cores, dtype=np.int64)
     words_used = np.zeros(config.cores, dtype=np.int64)
-    pointers_used = np.zeros(config.cores, dtype=np.int64)
+    entries_used = np.zeros(config.cores, dtype=np.int64)
     slices = []
-    for population in sorted(network.populations, key=lambda p: -int(costs[p.name].sum())):
-        words = costs[population.name]
-        pointers = _pointers(network, population.name)
-        usable = np.flatnonzero(pointers_used + pointers <= core.pointers)
+    for population in sorted(network.populations, key=lambda p: -sum(piece.words for piece in pieces[p.name])):
+        mine = pieces[population.name]
+        entries = entries_needed(network, population.name)
+        usable = np.flatnonzero(entries_used + entries <= core.entries)
         if not len(usable):
             raise FitError(
-                f"population {population.name}: no core has {pointers} pointers left for its sparse projections; the "
-                f"fullest has {int(pointers_used.max())} of {core.pointers} in use: raise pointers by "
-                f"{pointers - core.pointers + int(pointers_used.min())} or use more cores"
+                f"population {population.name}: no core has {entries} entries left for its sparse projections and "
+                f"convolutions; the fullest has {int(entries_used.max())} of {core.entries} in use: raise entries by "
+                f"{entries - core.entries + int(entries_used.min())} or use more cores"
             )
-        shares = _shares(words, usable, rows_used, words_used, core, spread)
+        shares = _shares(mine, usable, rows_used, words_used, core, spread)
         at = 0
         for n in np.flatnonzero(shares):
-            take = int(shares[n])
-            start, stop = at * core.lanes, min((at + take) * core.lanes, population.size)
-            slices.append(
-                Slice(
-                    population=population.name, start=start, stop=stop, core=int(n), row0=int(rows_used[n]),
-                    key=NO_KEY, latency=plan.latencies[population.name],
-                )
-            )  # fmt: skip
-            rows_used[n] += take
-            words_used[n] += words[at : at + take].sum()
-            pointers_used[n] += pointers
-            at += take
-        if at < len(words):
-            worst = int(words[at:].max())
+            for grid in joined([piece.grid for piece in mine[at : at + int(shares[n])]]):
+                slices.append(
+                    Slice(
+                        population=population.name, grid=grid, core=int(n), row0=int(rows_used[n]),
+                        key=NO_KEY, latency=plan.latencies[population.name],
+                    )
+                )  # fmt: skip
+                rows_used[n] += grid.rows(core.lanes)
+            words_used[n] += sum(piece.words for piece in mine[at : at + int(shares[n])])
+            entries_used[n] += entries
+            at += int(shares[n])
+        if at < len(mine):
+            rows, words = (max(getattr(piece, name) for piece in mine[at:]) for name in ("rows", "words"))
             raise FitError(
-                f"population {population.name}: {len(words) - at} of its {len(words)} rows find no core: a row takes "
-                f"{worst} words, the cores have {(core.words - words_used).tolist()} words and "
+                f"population {population.name}: {len(mine) - at} of its {len(mine)} pieces find no core: a piece takes "
+                f"{words} words and {rows} rows, the cores have {(core.words - words_used).tolist()} words and "
                 f"{(core.rows - rows_used).tolist()} rows left; raise words (now {core.words}), rows (now {core.rows}) "
                 "or the number of cores"
             )
     order = {p.name: n for n, p in enumerate(network.populations)}
-    return sorted(slices, key=lambda s: (order[s.population], s.start))
+    return sorted(slices, key=lambda s: (order[s.population], s.grid.channels[0], s.grid.y[0]))
 
 
 def _shares(
-    words: np.ndarray, usable: np.ndarray, rows_used: np.ndarray, words_used: np.ndarray, core: CoreConfig, spread: int
+    pieces: list[Piece], usable: np.ndarray, rows_used: np.ndarray, words_used: np.ndarray, core: CoreConfig, spread: int
 ) -> np.ndarray:
-    """Rows of one population for each core, ``int64 (cores,)``: contiguous runs in the order of the cores.
+    """Pieces of one population for each core, ``int64 (cores,)``: contiguous runs in the order of the cores.
 
-    Load is words walked; up to ``spread`` cores, more only where those are full.
+    Load is words; up to ``spread`` cores, more only where those are full.
     """
-    mean = words.mean() if len(words) else 0.0
+    words = np.array([piece.words for piece in pieces], dtype=np.int64)
+    rows = np.array([piece.rows for piece in pieces], dtype=np.int64)
+    mean, tall = (words.mean(), int(rows.max())) if len(pieces) else (0.0, 1)
     shares = np.zeros(len(rows_used), dtype=np.int64)
     idlest = usable[np.lexsort((rows_used[usable], words_used[usable]))]
     chosen, waiting = list(idlest[:spread]), list(idlest[spread:])
@@ -158,7 +126,8 @@ def _shares(
         while True:
             open_cores = [
                 n for n in chosen
-                if rows_used[n] + shares[n] < core.rows and words_used[n] + (shares[n] + 1) * mean <= core.words
+                if rows_used[n] + (shares[n] + 1) * tall <= core.rows
+                and words_used[n] + (shares[n] + 1) * mean <= core.words
             ]  # fmt: skip
             if open_cores or not waiting:
                 break
@@ -166,12 +135,15 @@ def _shares(
         if not open_cores:
             break
         shares[min(open_cores, key=lambda n: (words_used[n] + shares[n] * mean, rows_used[n] + shares[n]))] += 1
-    # Rows of sparse projections differ: cut each run where its words end, and let the next cores take the rest.
+    # Pieces differ: cut each run where its words or rows end, and let the next cores take the rest.
     at, result, carry = 0, np.zeros_like(shares), len(words) - int(shares.sum())
     for n in sorted(chosen):
-        want = min(int(shares[n]) + carry, core.rows - int(rows_used[n]))
-        sums = np.cumsum(words[at : at + want])
-        result[n] = np.searchsorted(sums, core.words - words_used[n], side="right")
+        want = int(shares[n]) + carry
+        fitting = [
+            np.searchsorted(np.cumsum(each[at : at + want]), left, side="right")
+            for each, left in ((words, core.words - words_used[n]), (rows, core.rows - rows_used[n]))
+        ]
+        result[n] = min(fitting)
         at, carry = at + int(result[n]), carry + int(shares[n] - result[n])
     return result
 
@@ -182,18 +154,19 @@ def _connect(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, sli
     for n, s in enumerate(slices):
         by_name.setdefault(s.population, []).append(n)
     shown = {p for output, p in network.outputs.items() if output not in network.states}
-    draft: list[tuple[Projection, int, str | int, Slice, np.ndarray]] = []
+    spatial = in_space(network)
+    grids = {i.name: whole(network, i.name, spatial) for i in network.inputs}
+    draft: list[tuple[Projection, int, str | int, Grid, int]] = []
     for edge, delay in zip(network.projections, plan.delays, strict=True):
-        sources: list[tuple[str | int, slice]] = (
-            [(n, slice(slices[n].start, slices[n].stop)) for n in by_name.get(edge.source, [])]
+        sources: list[tuple[str | int, Grid]] = (
+            [(n, slices[n].grid) for n in by_name.get(edge.source, [])]
             if edge.source in plan.latencies
-            else [(edge.source, slice(None))]
+            else [(edge.source, grids[edge.source])]
         )
-        for source, columns in sources:
+        for source, grid in sources:
             for n in by_name.get(edge.target, []):
-                weights = edge.weights[slices[n].start : slices[n].stop, columns]
-                if weights.size and (not edge.sparse or weights.any()):
-                    draft.append((edge, delay, source, slices[n], weights))
+                if reaches(network, edge, grid, slices[n].grid):
+                    draft.append((edge, delay, source, grid, n))
     heard = {source for _, _, source, _, _ in draft}
     names: list[str | int] = [i.name for i in network.inputs]
     names += range(len(slices))
@@ -202,41 +175,43 @@ def _connect(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, sli
         if name in heard or (isinstance(name, int) and slices[name].population in shown):
             keys[name] = len(keys)
     placed = tuple(replace(s, key=keys.get(n, NO_KEY)) for n, s in enumerate(slices))
-    position = {id(s): n for n, s in enumerate(slices)}
     return Placement(
         slices=placed,
         input_keys={i.name: keys.get(i.name, NO_KEY) for i in network.inputs},
+        input_grids=grids,
         links=tuple(
             Link(
                 projection=edge, delay=delay, key=keys[source],
                 core=slices[source].core if isinstance(source, int) else HOST,
-                target=placed[position[id(target)]], weights=weights,
+                source=grid, target=placed[n],
             )
-            for edge, delay, source, target, weights in draft
+            for edge, delay, source, grid, n in draft
         ),
         to_host=frozenset(s.key for s in placed if s.population in shown),
     )  # fmt: skip
 
 
 def _check_inputs(network: QuantisedNetwork, config: ArrayConfig) -> None:
+    spatial = in_space(network)
     for i in network.inputs:
-        if i.size > 1 << config.index_bits and any(e.source == i.name for e in network.projections):
+        sources = whole(network, i.name, spatial).sources
+        if sources > 1 << config.index_bits and any(e.source == i.name for e in network.projections):
             raise FitError(
-                f"input {i.name}: has {i.size} neurons, index_bits = {config.index_bits} hold "
-                f"{1 << config.index_bits}: raise index_bits to {bits_for(i.size)}"
+                f"input {i.name}: has indices up to {sources - 1}, index_bits = {config.index_bits} hold "
+                f"{1 << config.index_bits}: raise index_bits to {bits_for(sources)}"
             )
 
 
-def _check_totals(network: QuantisedNetwork, config: ArrayConfig, costs: dict[str, np.ndarray]) -> None:
+def _check_totals(network: QuantisedNetwork, config: ArrayConfig, pieces: dict[str, list[Piece]]) -> None:
     core = config.core
-    if not core.sparse:
-        for edge in network.projections:
-            if edge.sparse:
-                raise FitError(
-                    f"projection {edge.name}: is sparse, and a core without pointers walks dense ones only: pointers "
-                    f"must be at least {edge.weights.shape[1]}, not 0"
-                )
-    rows, words = sum(map(len, costs.values())), int(sum(c.sum() for c in costs.values()))
+    for edge in network.projections:
+        if walks_sparsely(edge) and not core.sparse:
+            raise FitError(
+                f"projection {edge.name}: is sparse (or its pool's windows overlap), and the words of this core carry "
+                "no rows: set sparse, and entries to at least a source neuron's number"
+            )
+    every = [piece for mine in pieces.values() for piece in mine]
+    rows, words = sum(piece.rows for piece in every), sum(piece.words for piece in every)
     have = config.cores * core.rows
     if rows > have:
         raise FitError(
@@ -244,7 +219,7 @@ def _check_totals(network: QuantisedNetwork, config: ArrayConfig, costs: dict[st
             f"{have}, {rows - have} too few: raise rows to {-(-rows // config.cores)}, or lanes, or the number of cores"
         )
     have = config.cores * core.words
-    if words > have:
+    if words > have and not any(edge.convolution for edge in network.projections):  # kernels may be shared
         raise FitError(
             f"words: the network's weights take {words} words of {core.lanes} lanes, {config.cores} cores of "
             f"{core.words} words have {have}, {words - have} too few: raise words to {-(-words // config.cores)}, "

@@ -10,7 +10,8 @@ from ..contract.network import QuantisedNetwork
 from ..contract.ring import Space
 from .mapping import build
 from .overflow import accumulator_bits_needed
-from .place import Placement, place, pointers_reserved
+from .pieces import entries_needed, walks_sparsely
+from .place import Placement, place
 from .schedule import SLOTS_MAX, Schedule, check_slots, schedule
 
 WORDS_STEP = 512
@@ -41,12 +42,13 @@ def size_array(
     plan = plan or schedule(network)
     check_slots(network, plan, SLOTS_MAX)
     needed = max(ACCUMULATOR_BITS_MIN, network.numerics.accumulator_bits, accumulator_bits_needed(network))
-    sparse = any(e.sparse for e in network.projections)
+    tabled = any(entries_needed(network, p.name) for p in network.populations)
     widest = ArrayConfig(
         width=width, height=height, key_bits=KEY_BITS_MAX, index_bits=INDEX_BITS_MAX,
         core=CoreConfig(
-            lanes=lanes, rows=1024, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
-            pointers=1 << 18 if sparse else 0, parameters_per_neuron=parameters_per_neuron,
+            lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
+            coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
+            sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
     )  # fmt: skip
@@ -70,10 +72,20 @@ def _shrink(network: QuantisedNetwork, config: ArrayConfig, placement: Placement
         rows=rows,
         words=max(WORDS_STEP, -(-most[Space.WEIGHT] // WORDS_STEP) * WORDS_STEP),
         projections=max(1, most[Space.PROJECTION]),
-        pointers=max(pointers_reserved(network, placement, config)),
+        coordinates=max(1, most[Space.COORDINATE]),
+        entries=max(_entries(network, placement, config)),
     )
-    largest = max([core.neurons, *(i.size for i in network.inputs)])
+    grids = [s.grid for s in placement.slices] + list(placement.input_grids.values())
+    largest = max([core.neurons, *(grid.sources for grid in grids)])
     return replace(config, key_bits=bits_for(placement.keys), index_bits=bits_for(largest), core=core)
+
+
+def _entries(network: QuantisedNetwork, placement: Placement, config: ArrayConfig) -> list[int]:
+    """Entries that the placement reserves on each core."""
+    reserved = [0] * config.cores
+    for core, population in {(s.core, s.population) for s in placement.slices}:
+        reserved[core] += entries_needed(network, population)
+    return reserved
 
 
 def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:

@@ -83,6 +83,7 @@ class Collector:
             if wanted
         }
         self.by_key = {s.key: s for s in image.slices if s.key != NO_KEY and s.population in self.spikes}
+        self.by_index = {key: np.append(s.grid.by_index(), -1) for key, s in self.by_key.items()}
 
     def take(self, first: int, count: int, replies: Replies, data: Sequence[np.ndarray]) -> None:
         """The answers of samples ``first`` to ``first + count - 1``; ``data`` are those of the windows."""
@@ -100,9 +101,10 @@ class Collector:
         for key, s in self.by_key.items():
             mine = replies.keys == key
             tick, index = board_tick[mine] - s.latency, replies.indices[mine]
-            if (index >= s.size).any() or (tick < 0).any() or (tick >= self.ticks).any():
+            neuron = self.by_index[key][np.minimum(index, s.grid.sources)]
+            if (neuron < 0).any() or (tick < 0).any() or (tick >= self.ticks).any():
                 raise LinkError(f"the board sent a spike that population {s.population} cannot have made")
-            np.add.at(self.spikes[s.population], (first + sample[mine], tick, s.start + index), 1)
+            np.add.at(self.spikes[s.population], (first + sample[mine], tick, neuron), 1)
             taken += len(index)
         if taken != len(replies.keys):
             raise LinkError(f"the board sent {len(replies.keys) - taken} spikes of keys that no output has")
@@ -124,8 +126,8 @@ class Collector:
                 mine = block[:, ticks, records][:, :, : s.rows(core.lanes) * core.groups]
                 values = core.state_layout.unpack(mine)
                 for name, array in self.states[s.population].items():
-                    flat = values[name].reshape(count, self.ticks, mine.shape[2] * core.group)[..., : s.size]
-                    array[first : first + count, :, s.start : s.stop] = flat
+                    flat = values[name].reshape(count, self.ticks, mine.shape[2] * core.group)
+                    array[first : first + count, :, s.grid.neurons()] = flat[..., s.grid.places(core.lanes)]
 
     def result(self) -> Result:
         network = self.image.network

@@ -81,8 +81,9 @@ class Stimulus:
             if key == NO_KEY or i.kind is InputKind.CURRENTS:
                 continue
             counts = self.samples[i.name][n]
-            tick, index = np.nonzero(counts)
-            repeat = counts[tick, index].astype(np.int64)
+            tick, neuron = np.nonzero(counts)
+            repeat = counts[tick, neuron].astype(np.int64)
+            index = self.image.input_grids[i.name].indices()[neuron]
             words.append(spike_words(key, np.repeat(index, repeat)))
             ticks.append(np.repeat(tick, repeat))
         at = np.concatenate(ticks)
@@ -94,7 +95,7 @@ class Stimulus:
         writes: dict[int, list[np.ndarray]] = {}
         for name, biases in self.drives.items():
             for s in self.image.slices_of(name):
-                values = biases[n, :, s.start : s.stop]
+                values = biases[n][:, s.grid.neurons()]
                 changed = np.flatnonzero(np.r_[True, (values[1:] != values[:-1]).any(axis=1)][: self.ticks])
                 records = bias_records(self.image, s, values[changed])
                 for tick, data in zip(changed.tolist(), records, strict=True):
@@ -107,7 +108,7 @@ class Stimulus:
         for name in self.drives:
             plain = np.asarray(self.image.network.population(name).bias)
             for s in self.image.slices_of(name):
-                (data,) = bias_records(self.image, s, plain[None, s.start : s.stop])
+                (data,) = bias_records(self.image, s, plain[None, s.grid.neurons()])
                 parts.append(_bias_write(self.image, s, data))
         return np.concatenate(parts)
 
@@ -133,8 +134,9 @@ def bias_records(image: Image, s: Slice, values: np.ndarray) -> np.ndarray:
     rows = s.rows(core.lanes)
     bias = np.zeros((len(values), rows * core.lanes), dtype=np.int64)
     bias_u = np.zeros(rows * core.lanes, dtype=np.int64)
-    bias[:, : s.size] = values
-    bias_u[: s.size] = np.asarray(image.network.population(s.population).bias_u)[s.start : s.stop]
+    places = s.grid.places(core.lanes)
+    bias[:, places] = values
+    bias_u[places] = np.asarray(image.network.population(s.population).bias_u)[s.grid.neurons()]
     grouped = (rows * core.groups, core.group)
     packed = core.bias_layout.pack({"bias": bias.reshape(-1, *grouped), "bias_u": bias_u.reshape(grouped)})
     stride = spaces(image.config)[Space.BIAS].stride
