@@ -138,10 +138,12 @@ def convolved(
     return moves, (kernel[0], kernel[1]), shape
 
 
-def in_space_network(seed: int, profile: Profile, weight_bits: int = 8) -> QuantisedNetwork:
+def in_space_network(
+    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None
+) -> QuantisedNetwork:
     """Convolutions of every kind, pools in front of them and of matrices, delays, skips and loops, small all through."""
     rng = np.random.default_rng([seed, 1])
-    q = numerics(rng, profile, weight_bits)
+    q = given or numerics(rng, profile, weight_bits)
     kind = InputKind.COUNTS if rng.random() < 0.3 else InputKind.SPIKES
     flat = rng.random() < 0.25
     shape: tuple[int, ...] = (int(rng.integers(1, 4)), int(rng.integers(1, 9)))
