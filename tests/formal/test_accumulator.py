@@ -11,9 +11,8 @@ holds for all. The specification keeps a shadow of that sum, and of its lane's w
 * weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
   a write to ACCUMULATOR over the bus, and ``clear``, set the shadow; a read over the bus answers with it.
 
-Assumed: bus and clear are used at rest only (idle, no visit, no drain), and not both in one cycle; its addresses lie within
-the memories. Widths: see the
-parameters; sums wrap, so narrow ones reach all their corners.
+Assumed: bus and clear are used at rest only (idle, no visit, no drain), and not both in one cycle; addresses on the bus
+lie within the memories. Widths: ``CONFIGS``; sums wrap, so narrow ones reach all their corners.
 """
 
 from pathlib import Path
