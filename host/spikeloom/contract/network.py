@@ -260,7 +260,8 @@ class QuantisedNetwork:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an input or a population."""
-        return next(p.shape for p in (*self.inputs, *self.populations) if p.name == name)
+        both: list[InputPopulation | Population] = [*self.inputs, *self.populations]
+        return next(p.shape for p in both if p.name == name)
 
     def matrix(self, projection: Projection) -> sparse.csr_array:
         """The synapses of a projection, ``(target.size, source.size)``: an entry that is stored is one."""
