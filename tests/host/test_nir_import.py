@@ -168,7 +168,7 @@ def test_branches_add() -> None:
     network = load(graph(nodes, edges))
     weights = {(e.source, e.target): e.weights for e in network.projections}
     np.testing.assert_allclose(weights["in", "n"], 3 * W)
-    np.testing.assert_allclose(weights["n", "m"], 1.5 * np.eye(3))
+    np.testing.assert_allclose(weights["n", "m"].toarray(), 1.5 * np.eye(3))
     np.testing.assert_allclose(weights["in", "m"], 2 * W)
     np.testing.assert_allclose(network.population("m").bias, B)
     assert all(e.delay == 0 for e in network.projections)
