@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from spikeloom import reference
 from spikeloom.compiler.graph import FloatInput, FloatPopulation, FloatProjection, Network
 from spikeloom.compiler.nir_import import load
 from spikeloom.contract.errors import SampleError
+from spikeloom.contract.geometry import Convolution, Pool
 from spikeloom.contract.neuron import Reset
 
 DATA = Path(__file__).parent / "data" / "nir"
@@ -135,6 +137,41 @@ def test_network_against_loops() -> None:
             assert (run.spikes["spikes"][sample, t, :, 0] == s).all()
             np.testing.assert_allclose(run.v["state"][sample, t], out)
     assert run.spikes["spikes"].any()
+
+
+def test_kernels_and_pools_are_their_matrices() -> None:
+    """The same network with dense matrices: every potential is the same but for the order of the sums."""
+    rng = np.random.default_rng(5)
+    parts = {
+        "inputs": [FloatInput(name="in", shape=(2, 8, 8))],
+        "populations": [
+            FloatPopulation(name="a", shape=(4, 8, 8), theta=1),
+            FloatPopulation(name="b", shape=(3, 2, 2), theta=1, beta=0.9),
+            FloatPopulation(name="c", shape=(5,), theta=1),
+        ],
+        "outputs": {"out": "c"},
+    }
+    half = Pool(size=(2, 2), stride=(2, 2))
+    network = Network(**parts, projections=[
+        FloatProjection(
+            source="in", target="a", weights=rng.normal(size=(4, 1, 3, 3)), convolution=Convolution(padding=(1, 1), groups=2)
+        ),
+        FloatProjection(
+            source="a", target="b", weights=rng.normal(size=(3, 4, 2, 2)), convolution=Convolution(stride=(2, 2)), pool=half
+        ),
+        FloatProjection(source="b", target="a", weights=sparse.random_array((256, 12), density=0.1, rng=1).tocsr(), delay=1),
+        FloatProjection(source="b", target="c", weights=rng.normal(size=(5, 3)), pool=half),
+    ])  # fmt: skip
+    dense = Network(**parts, projections=[
+        FloatProjection(source=e.source, target=e.target, weights=sparse.csr_array(network.matrix(e)).toarray(), delay=e.delay)
+        for e in network.projections
+    ])  # fmt: skip
+    x = rng.integers(0, 3, (3, 12, 2, 8, 8)) * (rng.random((3, 12, 2, 8, 8)) < 0.2)
+    got, want = (reference.run(n, x, record=("v",)) for n in (network, dense))
+    for name in "abc":
+        assert want.populations[name].spikes.any()
+        assert (got.populations[name].spikes == want.populations[name].spikes).all()
+        np.testing.assert_allclose(got.populations[name].v, want.populations[name].v, atol=1e-9)
 
 
 def test_result_has_dicts_for_several_outputs() -> None:

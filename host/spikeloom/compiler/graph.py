@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,8 @@ from scipy import sparse
 from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.geometry import Convolution, Pool, matrix, weights_shape
 from spikeloom.contract.neuron import Reset
+
+Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 
 FIRES = (">", ">=")
 """Comparisons of the potential with the threshold."""
@@ -137,7 +140,7 @@ class FloatProjection:
 
     source: str
     target: str
-    weights: np.ndarray | sparse.csr_array
+    weights: Matrix
     delay: int = 0
     convolution: Convolution | None = None
     pool: Pool | None = None
@@ -149,7 +152,7 @@ class FloatProjection:
     @property
     def values(self) -> np.ndarray:
         """The weights that are stored, ``(n,)``: all, or of a sparse matrix those that are not zero."""
-        return self.weights.data if sparse.issparse(self.weights) else self.weights.reshape(-1)
+        return self.weights.reshape(-1) if isinstance(self.weights, np.ndarray) else self.weights.data
 
     def __str__(self) -> str:
         what = "kernel" if self.convolution else "sparse" if sparse.issparse(self.weights) else "matrix"
@@ -178,7 +181,7 @@ class Network:
     outputs: Mapping[str, str]
     states: Sequence[str] = ()
     assumptions: Sequence[Assumption] = field(default_factory=tuple)
-    _matrices: dict[int, np.ndarray | sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
+    _matrices: dict[int, Matrix] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.inputs] + [p.name for p in self.populations]
@@ -218,17 +221,16 @@ class Network:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an input or a population."""
-        return next(p.shape for p in (*self.inputs, *self.populations) if p.name == name)
+        ends: tuple[Any, ...] = (*self.inputs, *self.populations)
+        return next(p.shape for p in ends if p.name == name)
 
-    def matrix(self, projection: FloatProjection) -> np.ndarray | sparse.csr_array:
+    def matrix(self, projection: FloatProjection) -> Matrix:
         """The synapses of a projection, ``(target.size, source.size)``; dense if it is a dense matrix and no more."""
         if projection.convolution is None and projection.pool is None:
             return projection.weights
         if id(projection) not in self._matrices:
             ends = self.shape(projection.source), self.shape(projection.target)
-            self._matrices[id(projection)] = matrix(
-                projection.weights, *ends, projection.convolution, projection.pool
-            )
+            self._matrices[id(projection)] = matrix(projection.weights, *ends, projection.convolution, projection.pool)
         return self._matrices[id(projection)]
 
     def input(self, name: str) -> FloatInput:

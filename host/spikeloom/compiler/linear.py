@@ -13,8 +13,9 @@ from scipy import sparse
 
 from spikeloom.contract.geometry import Convolution, Pool, in_space, matrix
 
+from .graph import Matrix
+
 Shape = tuple[int, ...]
-Matrix = np.ndarray | sparse.csr_array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,7 +179,7 @@ class Combination:
         if len(self.terms) != 1 or self.constant.any():
             return None
         ((name, term),) = self.terms.items()
-        return name if term.diagonal and term.pool is None and (term.weights == 1).all() else None
+        return name if term.diagonal and term.pool is None and np.all(term.weights == 1) else None
 
 
 def per_channel(values: np.ndarray, shape: Shape) -> np.ndarray | None:

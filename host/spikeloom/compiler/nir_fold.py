@@ -10,8 +10,8 @@ from spikeloom.contract.errors import NetworkError
 from .linear import Combination
 from .nir_flatten import FlatGraph
 from .nir_nodes import NEURONS, kind, number, weight
-from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
 from .nir_shapes import Shape
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
 
 
 def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:

@@ -94,8 +94,7 @@ def pool(name: str, node: nir.NIRNode, given: Shape) -> tuple[Pool, Shape, float
     if len(given) != 3:
         raise NetworkError(f"{_where(name, node)}: it takes (channels, y, x) and gets {given}")
     size, stride, padding = (
-        _pair(_numbers(name, node, field, low), 1)
-        for field, low in (("kernel_size", 1), ("stride", 1), ("padding", 0))
+        _pair(_numbers(name, node, field, low), 1) for field, low in (("kernel_size", 1), ("stride", 1), ("padding", 0))
     )
     result = Pool(size=size, stride=stride, padding=padding)
     shape = result.shape(given)

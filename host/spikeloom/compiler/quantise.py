@@ -20,14 +20,14 @@ from spikeloom.contract.network import Drive, InputKind, InputPopulation, Popula
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, DEFAULT, EXACT, Numerics, Profile
 
-from .graph import FloatPopulation, FloatProjection, Network
+from .graph import FloatPopulation, FloatProjection, Matrix, Network
 from .input_kinds import Kinds, input_populations
 from .overflow import accumulator_bits_needed, accumulator_bounds
 from .quantise_report import layer_report, warnings_of
 from .samples import Samples, by_input
 from .scales import Scales, choose
 from .simulate import Statistics, statistics
-from .weights import Sharing, Weights, rounded
+from .weights import Sharing, rounded
 
 ACCUMULATOR_BITS = range(16, 25)
 CALIBRATION_SAMPLES = 100
@@ -43,7 +43,7 @@ class Layer:
     source: FloatPopulation
     scales: Scales
     result: Population
-    edges: list[tuple[FloatProjection, Weights]]
+    edges: list[tuple[FloatProjection, Matrix]]
     """Projections with their integer weights."""
     statistics: Statistics | None
 
@@ -160,11 +160,11 @@ def _layer(
     )
 
 
-def _dense(weights: Weights) -> np.ndarray:
+def _dense(weights: Matrix) -> np.ndarray:
     return weights if isinstance(weights, np.ndarray) else weights.toarray()
 
 
-def _peak(samples: np.ndarray, weights: Weights) -> np.ndarray:
+def _peak(samples: np.ndarray, weights: Matrix) -> np.ndarray:
     """Largest magnitude of ``weights @ x`` over all samples and ticks, a target neuron."""
     peak = np.zeros(weights.shape[0])
     for sample in samples:
@@ -211,7 +211,7 @@ def _integer(values: np.ndarray | float, scale: np.ndarray | int) -> np.ndarray:
     return np.rint(np.asarray(values) * scale).astype(np.int64)
 
 
-def _projection(network: Network, edge: FloatProjection, weights: Weights, numerics: Numerics) -> Projection:
+def _projection(network: Network, edge: FloatProjection, weights: Matrix, numerics: Numerics) -> Projection:
     """The projection in integers; 1-bit weights know no 0, so a kernel that has one becomes a sparse matrix."""
     result = Projection(
         source=edge.source, target=edge.target, weights=_dense(weights), delay=edge.delay,
@@ -220,7 +220,7 @@ def _projection(network: Network, edge: FloatProjection, weights: Weights, numer
     zeros = np.count_nonzero(result.weights == 0)
     lacking = numerics.weight_bits == 1 and zeros > 0
     if edge.convolution is None:
-        return replace(result, sparse=sparse.issparse(weights) or zeros > result.weights.size / 2 or lacking)
+        return replace(result, sparse=bool(sparse.issparse(weights) or zeros > result.weights.size / 2 or lacking))
     if not lacking:
         return result
     ends = network.shape(edge.source), network.shape(edge.target)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeloom.contract.neuron import Reset
 from spikeloom.contract.geometry import matrix
+from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, Numerics
 
-from .graph import FloatProjection, Network
-from .weights import Weights, by_row, by_value, with_values
+from .graph import FloatProjection, Matrix, Network
+from .weights import by_row, by_value, with_values
 
 if TYPE_CHECKING:
     from .quantise import Layer
@@ -53,11 +53,11 @@ def layer_report(network: Network, layer: Layer, bounds: np.ndarray, numerics: N
     return report
 
 
-def _stored(weights: Weights) -> np.ndarray:
+def _stored(weights: Matrix) -> np.ndarray:
     return weights.reshape(-1) if isinstance(weights, np.ndarray) else weights.data
 
 
-def _error(edge: FloatProjection, weights: Weights, scale: np.ndarray) -> np.ndarray:
+def _error(edge: FloatProjection, weights: Matrix, scale: np.ndarray) -> np.ndarray:
     """What rounding added to each stored weight, ``(n,)``."""
     return _stored(weights) / by_value(weights, by_row(edge, scale)) - edge.values
 
@@ -73,7 +73,7 @@ def _input_error(network: Network, layer: Layer, errors: list[np.ndarray]) -> fl
     return float(np.mean(np.sqrt(power / 2) / np.abs(theta)))
 
 
-def _sums(network: Network, edge: FloatProjection, weights: Weights) -> np.ndarray:
+def _sums(network: Network, edge: FloatProjection, weights: Matrix) -> np.ndarray:
     """Sum of the weights of all synapses of each target neuron, ``(size,)``."""
     if edge.convolution or edge.pool:
         ends = network.shape(edge.source), network.shape(edge.target)

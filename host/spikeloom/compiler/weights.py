@@ -11,12 +11,10 @@ from scipy import sparse
 
 from spikeloom.contract.geometry import in_space
 
-from .graph import FloatPopulation, FloatProjection
+from .graph import FloatPopulation, FloatProjection, Matrix
 
 TERNARY_CUT = 0.7
 """Ternary weights: magnitudes up to this part of the mean become 0 (Li et al., Ternary Weight Networks, 2016)."""
-
-Weights = np.ndarray | sparse.csr_array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +54,7 @@ def by_row(edge: FloatProjection, neurons: np.ndarray) -> np.ndarray:
     return neurons[:: len(neurons) // len(edge.weights)] if edge.convolution else neurons
 
 
-def by_value(weights: Weights, rows: np.ndarray) -> np.ndarray:
+def by_value(weights: Matrix, rows: np.ndarray) -> np.ndarray:
     """One value a stored weight, from those of the rows."""
     if isinstance(weights, np.ndarray):
         return np.repeat(rows, prod(weights.shape[1:]))
@@ -79,7 +77,7 @@ def full_scale(shared: Sharing, weight_bits: int) -> np.ndarray:
     return np.divide(steps, unit, out=np.zeros(shared.count), where=unit > 0)
 
 
-def rounded(edge: FloatProjection, shared: Sharing, scale: np.ndarray, weight_bits: int) -> Weights:
+def rounded(edge: FloatProjection, shared: Sharing, scale: np.ndarray, weight_bits: int) -> Matrix:
     """Integers for an edge's weights, with ``scale`` a neuron; of the same type and shape.
 
     1-bit weights stay 0 where they are exactly 0.
@@ -95,7 +93,7 @@ def rounded(edge: FloatProjection, shared: Sharing, scale: np.ndarray, weight_bi
     return with_values(edge.weights, integers.astype(np.int64))
 
 
-def with_values(weights: Weights, values: np.ndarray) -> Weights:
+def with_values(weights: Matrix, values: np.ndarray) -> Matrix:
     """Weights of the same type and shape with other stored values."""
     if isinstance(weights, np.ndarray):
         return values.reshape(weights.shape)
