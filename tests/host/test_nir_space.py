@@ -254,7 +254,8 @@ def test_input_is_added_where_the_shape_is_stated() -> None:
 def test_numbers_from_a_file(tmp_path) -> None:
     """A file holds arrays and bytes where a program has integers and text."""
     middle = [
-        nir.Conv2d((6, 6), kernel(2, 3, 3, 3), 1, "same", 1, 1, kernel(2)), nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        nir.Conv2d((6, 6), kernel(2, 3, 3, 3), 1, "same", 1, 1, kernel(2)),
+        nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
         nir.Flatten({"input": np.array([2, 3, 3])}, 0, -1), nir.Linear(kernel(4, 18)), neurons((4,)),
     ]  # fmt: skip
     nodes = {"in": nir.Input({"input": np.array([3, 6, 6])})} | {str(n): node for n, node in enumerate(middle)}
@@ -278,12 +279,12 @@ def test_summary_tells_kernels() -> None:
 @pytest.mark.parametrize(
     ("shape", "node", "text"),
     [
-        ((1, 5, 5), conv(kernel(2, 3, 3, 3)), r"edge in -> 0: .*gives \(1, 5, 5\), node 0 \(Conv2d\) takes \(3, 5, 5\)"),
+        ((1, 5, 5), conv(kernel(2, 3, 3, 3)), r"edge in -> 0: .* node 0 \(Conv2d\) takes \(3, 5, 5\)"),
         ((2, 5, 5), nir.Conv2d((6, 5), kernel(2, 2, 3, 3), 1, 0, 1, 1, np.zeros(2)), r"takes \(2, 6, 5\)"),
-        ((1, 2, 2), conv(kernel(2, 1, 3, 3)), r"node 0 \(Conv2d\): its kernel \(3, 3\) is larger than its input \(2, 2\)"),
-        ((7, 2, 5, 5), conv(kernel(2, 2, 3, 3)), r"node 0 \(Conv2d\): it takes \(channels, y, x\) and gets \(7, 2, 5, 5\)"),
-        ((1, 5, 5), conv(kernel(2, 1, 3, 3), padding="same", stride=2), r"node 0 \(Conv2d\): padding 'same' with stride"),
-        ((1, 5, 5), conv(kernel(2, 1, 3, 3), stride=(1, 0)), r"node 0 \(Conv2d\): stride must be one or 2 whole numbers"),
+        ((1, 2, 2), conv(kernel(2, 1, 3, 3)), r"node 0 \(Conv2d\): its kernel \(3, 3\) is larger than"),
+        ((7, 2, 5, 5), conv(kernel(2, 2, 3, 3)), r"node 0 \(Conv2d\): it takes \(channels, y, x\) and gets"),
+        ((1, 5, 5), conv(kernel(2, 1, 3, 3), padding="same", stride=2), r"node 0 \(Conv2d\): padding 'same' with"),
+        ((1, 5, 5), conv(kernel(2, 1, 3, 3), stride=(1, 0)), r"node 0 \(Conv2d\): stride must be one or 2"),
         ((1, 5, 5), conv(kernel(2, 1, 3, 3), dilation=1.5), r"node 0 \(Conv2d\): dilation must be one or 2 whole"),
         ((1, 5, 5), conv(kernel(2, 1, 3, 3), padding=(1, 1, 1)), r"node 0 \(Conv2d\): padding must be one or 2 whole"),
         ((1, 5, 5), conv(kernel(2, 1, 3, 3), groups=0), r"node 0 \(Conv2d\): groups must be a whole number"),
@@ -293,7 +294,7 @@ def test_summary_tells_kernels() -> None:
         ((1, 5, 5), conv(kernel(2, 1, 3)), r"node 0 \(Conv2d\): weight has shape \(2, 1, 3\), must be \(channels, "),
         ((1, 5, 5), nir.SumPool2d(6, 1, 0), r"node 0 \(SumPool2d\): its windows \(6, 6\) are larger"),
         ((5, 5), nir.AvgPool2d(2, 2, 0), r"node 0 \(AvgPool2d\): it takes \(channels, y, x\) and gets \(5, 5\)"),
-        ((1, 5, 5), nir.SumPool2d(2, 0, 0), r"node 0 \(SumPool2d\): stride must be one or 2 whole numbers of at least 1"),
+        ((1, 5, 5), nir.SumPool2d(2, 0, 0), r"node 0 \(SumPool2d\): stride must be one or 2 whole"),
     ],
 )  # fmt: skip
 def test_refused_nodes(shape: tuple[int, ...], node: nir.NIRNode, text: str) -> None:

@@ -250,9 +250,12 @@ def test_everything_fits_and_nothing_is_clipped(
 
 
 def space(
-    kernel: np.ndarray, pool: Pool | None = None, dense: np.ndarray | None = None, convolution: Convolution | None = None,
+    kernel: np.ndarray,
+    pool: Pool | None = None,
+    dense: np.ndarray | None = None,
+    convolution: Convolution | None = None,
     **parameters: object,
-) -> Network:  # fmt: skip
+) -> Network:
     """``in (C, 4, 4) -> n``, through a kernel, behind a pool or not; and ``more (3,) -> n`` through a matrix."""
     channels = kernel.shape[1] * (convolution.groups if convolution else 1)
     edge = FloatProjection(

@@ -1,5 +1,6 @@
 """The float reference against published activities, spike for spike, and against hand-worked ticks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,20 +153,18 @@ def test_kernels_and_pools_are_their_matrices() -> None:
         "outputs": {"out": "c"},
     }
     half = Pool(size=(2, 2), stride=(2, 2))
-    network = Network(**parts, projections=[
-        FloatProjection(
-            source="in", target="a", weights=rng.normal(size=(4, 1, 3, 3)), convolution=Convolution(padding=(1, 1), groups=2)
-        ),
-        FloatProjection(
-            source="a", target="b", weights=rng.normal(size=(3, 4, 2, 2)), convolution=Convolution(stride=(2, 2)), pool=half
-        ),
-        FloatProjection(source="b", target="a", weights=sparse.random_array((256, 12), density=0.1, rng=1).tocsr(), delay=1),
+    first, second = Convolution(padding=(1, 1), groups=2), Convolution(stride=(2, 2))
+    back = sparse.csr_array(rng.normal(size=(256, 12)) * (rng.random((256, 12)) < 0.1))
+    projections = [
+        FloatProjection(source="in", target="a", weights=rng.normal(size=(4, 1, 3, 3)), convolution=first),
+        FloatProjection(source="a", target="b", weights=rng.normal(size=(3, 4, 2, 2)), convolution=second, pool=half),
+        FloatProjection(source="b", target="a", weights=back, delay=1),
         FloatProjection(source="b", target="c", weights=rng.normal(size=(5, 3)), pool=half),
-    ])  # fmt: skip
-    dense = Network(**parts, projections=[
-        FloatProjection(source=e.source, target=e.target, weights=sparse.csr_array(network.matrix(e)).toarray(), delay=e.delay)
-        for e in network.projections
-    ])  # fmt: skip
+    ]
+    network = Network(**parts, projections=projections)
+    full = [sparse.csr_array(network.matrix(e)).toarray() for e in projections]
+    plain = [replace(e, weights=w, convolution=None, pool=None) for e, w in zip(projections, full, strict=True)]
+    dense = Network(**parts, projections=plain)
     x = rng.integers(0, 3, (3, 12, 2, 8, 8)) * (rng.random((3, 12, 2, 8, 8)) < 0.2)
     got, want = (reference.run(n, x, record=("v",)) for n in (network, dense))
     for name in "abc":
