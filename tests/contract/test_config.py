@@ -12,17 +12,18 @@ from spikeloom.contract.errors import ConfigError, SpikeloomError
 from spikeloom.contract.numerics import DEFAULT, EXACT, LOIHI, SMALL, Numerics, Profile
 from spikeloom.contract.ring import ADDRESS_BITS, Space, spaces
 
-BASE = ArrayConfig(core=CoreConfig(numerics=Numerics(fraction_bits=6)))
+BASE = ArrayConfig(core=CoreConfig(entries=9, numerics=Numerics(fraction_bits=6)))
 
 CHANGED = {
     Numerics: {
         "profile": Profile.LOIHI, "weight_bits": 4, "fraction_bits": 5, "accumulator_bits": 17, "state_bits": 23,
     },
     CoreConfig: {
-        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "projections": 17, "pointers": 1,
+        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "projections": 17,
+        "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
         "parameters_per_neuron": False, "event_fifo": 32, "spike_fifo": 32, "numerics": EXACT,
     },
-    ArrayConfig: {"width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "core": CoreConfig(lanes=4)},
+    ArrayConfig: {"width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4)},
 }  # fmt: skip
 """For each parameter a value that BASE does not have."""
 
@@ -93,7 +94,7 @@ def test_dicts_of_another_shape_are_refused() -> None:
         (CoreConfig, {"event_fifo": 3}, "core: event_fifo must be a power of two, not 3"),
         (CoreConfig, {"spike_fifo": 1}, "core: spike_fifo must be 2 to 1024, not 1"),
         (CoreConfig, {"group": 3}, "core: group must divide lanes = 8, 3 does not"),
-        (CoreConfig, {"pointers": -1}, "core: pointers must be 0 to 262144, not -1"),
+        (CoreConfig, {"entries": -1}, "core: entries must be 0 to 262144, not -1"),
         (CoreConfig, {"projections": True}, "core: projections must be an integer, not True"),
         (ArrayConfig, {"width": 0}, "array: width must be 1 to 64, not 0"),
         (ArrayConfig, {"width": 8, "height": 9}, r"array: cores \(width \* height\) must be 1 to 64, not 72"),
@@ -137,14 +138,15 @@ def test_derived_sizes() -> None:
     assert [bits_for(n) for n in (1, 2, 3, 4, 5, 256, 257)] == [1, 1, 2, 2, 3, 8, 9]
 
 
-@pytest.mark.parametrize("pointers", [0, 1 << 18])
-def test_every_space_of_the_largest_core_has_addresses(pointers: int) -> None:
+@pytest.mark.parametrize("entries", [0, 1 << 18])
+def test_every_space_of_the_largest_core_has_addresses(entries: int) -> None:
     numerics = Numerics(weight_bits=16, accumulator_bits=24, state_bits=32)
     core = CoreConfig(
-        lanes=128, rows=1024, words=1 << 18, slots=64, group=128, projections=1024, pointers=pointers, numerics=numerics
+        lanes=128, rows=4096, words=1 << 18, slots=64, group=128, projections=1024, coordinates=3072, entries=entries,
+        sparse=entries > 0, numerics=numerics
     )
     found = spaces(ArrayConfig(core=core, key_bits=10, index_bits=20))
-    assert (set(Space) - set(found)) == (set() if pointers else {Space.WORD_ROW, Space.POINTER})
+    assert (set(Space) - set(found)) == (set() if entries else {Space.WORD_ROW, Space.ENTRY})
     for space, geometry in found.items():
         assert geometry.address_bits <= ADDRESS_BITS, space
         assert geometry.layout.columns <= geometry.stride < 2 * geometry.layout.columns, space

@@ -78,7 +78,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     good = path.read_bytes()
     for bad in (b"", b"text", good[: len(good) // 2], good[:-1], good[:200] + b"\xff" * 60 + good[260:]):
         path.write_bytes(bad)
-        with pytest.raises(ImageError, match=r"net\.npz: not a quantised network of format 1"):
+        with pytest.raises(ImageError, match=r"net\.npz: not a quantised network of format 2"):
             QuantisedNetwork.load(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ImageError, match="not a quantised network"):
@@ -90,8 +90,8 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="missing"):
         QuantisedNetwork.load(tmp_path / "missing.npz")
     arrays = network().to_arrays()
-    text = bytes(arrays["network"]).replace(b'"version": 1', b'"version": 2')
-    with pytest.raises(ImageError, match="network of format 2, this program reads 1"):
+    text = bytes(arrays["network"]).replace(b'"version": 2', b'"version": 3')
+    with pytest.raises(ImageError, match="network of format 3, this program reads 2"):
         QuantisedNetwork.from_arrays(arrays | {"network": np.frombuffer(text, dtype=np.uint8)})
 
 
@@ -185,10 +185,11 @@ def test_parameters_become_an_array_of_the_neurons() -> None:
 
 
 def test_fanout() -> None:
-    sparse, dense = network().projections
-    assert sparse.fanout().tolist() == [2, 0, 1]
-    assert replace(sparse, sparse=False).fanout().tolist() == [2, 2, 2]
-    assert dense.fanout().tolist() == [2, 2]
+    some = network()
+    sparse, dense = some.projections
+    assert some.fanout(sparse).tolist() == [2, 0, 1]
+    assert some.fanout(replace(sparse, sparse=False)).tolist() == [2, 2, 2]
+    assert some.fanout(dense).tolist() == [2, 2]
     assert dense.name == "a -> b"
 
 

@@ -132,11 +132,13 @@ def events_of(image: Image, samples: np.ndarray, want: golden.GoldenResult) -> l
     """For each core the weight words of each event that it gets; all walks of this network are dense."""
     spikes = {image.input_keys["in"]: int(samples.sum())}
     for s in image.slices:
-        spikes[s.key] = int(want.populations[s.population].spikes[..., s.start : s.stop].sum())
+        spikes[s.key] = int(want.populations[s.population].spikes[..., s.grid.neurons()].sum())
     geometry, result = spaces(CONFIG), []
     for core in range(CONFIG.cores):
         keys = geometry[Space.KEY].layout.unpack(image.memories[core, Space.KEY])
-        counts = geometry[Space.PROJECTION].layout.unpack(image.memories[core, Space.PROJECTION])["count"]
+        projections = geometry[Space.PROJECTION].layout.unpack(image.memories[core, Space.PROJECTION])
+        coordinates = geometry[Space.COORDINATE].layout.unpack(image.memories[core, Space.COORDINATE])
+        counts = coordinates["count"][projections["first"]]
         events = []
         for key, first, count in zip(range(CONFIG.keys), keys["first"], keys["count"], strict=True):
             if count:
@@ -154,6 +156,6 @@ async def check_final_states(host: Host, image: Image, want: golden.GoldenResult
     states = geometry.layout.unpack(data.reshape(CONFIG.cores, geometry.depth, geometry.stride))
     for s in image.slices:
         for name in ("u", "v", "r"):
-            got = states[name][s.core].reshape(-1)[s.row0 * lanes :][: s.size]
-            expected = getattr(want.populations[s.population], name)[-1, -1, s.start : s.stop]
+            got = states[name][s.core].reshape(-1)[s.places(lanes)]
+            expected = getattr(want.populations[s.population], name)[-1, -1, s.grid.neurons()]
             assert np.array_equal(got, expected), (s, name)

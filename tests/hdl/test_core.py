@@ -167,8 +167,8 @@ async def check_spikes(image: Image, want, n: int, tick: int, values) -> None:
     for s in image.slices:
         at = tick - s.latency
         if 0 <= at < TICKS and s.key >= 0:
-            fired = want.populations[s.population].spikes[n, at, s.start : s.stop]
-            expected += [(s.key, int(i)) for i in np.flatnonzero(fired)]
+            fired = want.populations[s.population].spikes[n, at, s.grid.neurons()]
+            expected += [(s.key, int(i)) for i in s.grid.indices()[fired]]
     assert got == sorted(expected), (n, tick)
 
 
@@ -179,10 +179,10 @@ async def check_states(bus: Bus, image: Image, want, n: int, tick: int, flush: i
     state = geometry.layout.unpack(words.reshape(geometry.depth, geometry.stride))
     for s in image.slices:
         at = min(tick - s.latency, TICKS - 1)
-        lanes = slice(s.row0 * core.lanes, s.row0 * core.lanes + s.size)
+        lanes, neurons = s.places(core.lanes), s.grid.neurons()
         expected = want.populations[s.population]
         for name in ("u", "v", "r"):
             got = state[name].reshape(-1)[lanes]
-            golden_state = getattr(expected, name)[n, at, s.start : s.stop] if at >= 0 else np.zeros(s.size, int)
+            golden_state = getattr(expected, name)[n, at, neurons] if at >= 0 else np.zeros(s.size, int)
             wrong = np.flatnonzero(got != golden_state)
             assert not wrong.size, (n, tick, s.population, name, wrong[:5], got[wrong[:5]], golden_state[wrong[:5]])

@@ -331,7 +331,7 @@ class Script:
 
     def _place(self) -> tuple[int, int, int, bool]:
         core = self.rng.choice([0, 1, 2, 2, 3, 255])
-        space = self.rng.choice([Space.WEIGHT, Space.ROUTE, Space.REGISTER, Space.POINTER, 13, 31])
+        space = self.rng.choice([Space.WEIGHT, Space.ROUTE, Space.REGISTER, Space.ENTRY, 13, 31])
         exists = core < CONFIG.cores and space in spaces(CONFIG)
         if not exists:
             self.messages.append(("error", Error.CORE, core << 5 | space))

@@ -1,6 +1,6 @@
 """An array in plain Python: it takes the stream's words and interprets the memories, as the gateware would.
 
-It knows nothing of networks: walks go through KEY, PROJECTION, POINTER and WEIGHT, spikes hop along ROUTE masks, the
+It knows nothing of networks: walks go through KEY, PROJECTION, COORDINATE, ENTRY and WEIGHT, spikes hop along ROUTE masks, the
 equation is written from :mod:`spikeloom.contract.neuron`. An executable specification of the mapping, small and slow.
 """
 
@@ -202,25 +202,42 @@ class ModelArray:
             projection = {name: int(v[n]) for name, v in self._fields(core, Space.PROJECTION).items()}
             assert projection["delay"] >= 1
             slot = (tick + projection["delay"]) % self.config.core.slots
-            start, count, fanout = projection["base"] + index * projection["count"], projection["count"], 0
-            if projection["sparse"]:
-                pointer = self._fields(core, Space.POINTER)
-                start, count, fanout = (
-                    int(pointer[f][projection["base"] + index]) for f in ("start", "count", "fanout")
-                )
-            else:
-                fanout = projection["fanout"]
-            for j in range(count):
-                row = int(self._fields(core, Space.WORD_ROW)["row"][start + j]) if projection["sparse"] else (
-                    projection["row"] + j
-                )  # fmt: skip
-                weights = self._fields(core, Space.WEIGHT)["weight"][start + j]
+            visits, synapses, known = self._visits(core, projection, index)
+            if not known:
+                self._count(core, Counter.REFUSED)
+                self.lost += 1
+                continue
+            for word, row in visits:
+                if projection["sparse"]:
+                    row = int(self._fields(core, Space.WORD_ROW)["row"][word])
+                weights = self._fields(core, Space.WEIGHT)["weight"][word]
                 if self.config.numerics.weight_bits == 1:
                     weights = 1 - 2 * weights
                 lanes = self.config.core.lanes
                 self.acc[core, slot, row * lanes : (row + 1) * lanes] += weights
-            self._count(core, Counter.WORDS, count)
-            self._count(core, Counter.SYNAPSES, fanout)
+            self._count(core, Counter.WORDS, len(visits))
+            self._count(core, Counter.SYNAPSES, synapses)
+
+    def _visits(self, core: int, projection: dict[str, int], index: int) -> tuple[list[tuple[int, int]], int, bool]:
+        """Words and rows that a projection visits for an index, its synapses, and whether the index is known."""
+        config = self.config.core
+        places, inner, known = [(projection["base"], projection["row"])], {"count": 1, "fanout": 0}, True
+        coordinates = range(projection["first"], projection["first"] + projection["count"])
+        for n in coordinates:
+            c = {name: int(v[n]) for name, v in self._fields(core, Space.COORDINATE).items()}
+            value, index = index & (1 << c["bits"]) - 1, index >> c["bits"]
+            inner = {"word": value * c["scale"], "row": 0, "count": c["count"], "fanout": c["fanout"], "valid": 1}
+            if c["table"]:
+                inner = {name: int(v[c["scale"] + value]) for name, v in self._fields(core, Space.ENTRY).items()}
+            known = known and inner["valid"] == 1
+            step = (1, 1) if n == coordinates[-1] else (c["word_step"], c["row_step"])
+            places = [
+                (word + inner["word"] + k * step[0], row + inner["row"] + k * step[1])
+                for word, row in places
+                for k in range(inner["count"])
+            ]
+        visits = [(word % (1 << config.word_bits), row % (1 << config.row_bits)) for word, row in places]
+        return visits, inner["fanout"] * (len(visits) // inner["count"]) if visits else 0, known
 
     def _update(self, number: int, flush: int) -> list[tuple[int, int]]:
         """Update all rows in use; return the spikes as ``(key, index)``."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
+from spikeloom.contract.geometry import Convolution, Pool, in_space
 from spikeloom.contract.network import (
     Drive,
     InputKind,
@@ -96,6 +100,116 @@ def random_network(seed: int, profile: Profile, weight_bits: int = 8, *, plain: 
         numerics=q, inputs=inputs, populations=layers, projections=projections, drives=drives,
         outputs=outputs, states=states,
     )  # fmt: skip
+
+
+def random_pool(rng: np.random.Generator, shape: tuple[int, ...]) -> Pool | None:
+    """A pool that leaves something, its windows apart, side by side or overlapping."""
+    if rng.random() < 0.5:
+        return None
+    flat = in_space(shape)[1] == 1  # of one axis: none along y
+    size, stride = ((1 if flat else int(rng.integers(1, 4)), int(rng.integers(1, 4))) for _ in range(2))
+    padding = (0 if flat else int(rng.integers(0, 2)), int(rng.integers(0, 2)))
+    found = Pool(size=size, stride=stride, padding=padding)
+    return found if min(found.shape(shape)) > 0 else None
+
+
+def convolved(
+    rng: np.random.Generator, source: tuple[int, ...], pool: Pool | None
+) -> tuple[Convolution, tuple[int, int], tuple[int, int, int]] | None:
+    """A convolution behind a pool: how it moves, its kernel's size and the shape that it makes; None where that is
+    empty."""
+    channels, *space = pool.shape(source) if pool else in_space(source)
+    groups = int(rng.choice([g for g in (1, 2, 3, channels) if channels % g == 0]))
+    kernel, stride, padding, dilation, lengths = [], [], [], [], []
+    for length in space:
+        one = length == 1 and rng.random() < 0.7
+        k, s, d = (1 if one else int(rng.integers(1, 5)) for _ in range(3))
+        p = 0 if one else int(rng.integers(0, 3))
+        out = (length + 2 * p - d * (k - 1) - 1) // s + 1
+        if out < 1:
+            return None
+        for values, value in zip((kernel, stride, padding, dilation, lengths), (k, s, p, d, out), strict=True):
+            values.append(value)
+    moves = Convolution(
+        stride=(stride[0], stride[1]), padding=(padding[0], padding[1]), dilation=(dilation[0], dilation[1]),
+        groups=groups,
+    )  # fmt: skip
+    shape = (groups * int(rng.integers(1, 4)), lengths[0], lengths[1])
+    return moves, (kernel[0], kernel[1]), shape
+
+
+def in_space_network(
+    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None
+) -> QuantisedNetwork:
+    """Convolutions of every kind, pools in front of them and of matrices, delays, skips and loops, small all through."""
+    rng = np.random.default_rng([seed, 1])
+    q = given or numerics(rng, profile, weight_bits)
+    kind = InputKind.COUNTS if rng.random() < 0.3 else InputKind.SPIKES
+    flat = rng.random() < 0.25
+    shape: tuple[int, ...] = (int(rng.integers(1, 4)), int(rng.integers(1, 9)))
+    if not flat:
+        shape = (*shape, int(rng.integers(1, 8)))
+    most = 3 if kind is InputKind.COUNTS else 1
+    inputs = [InputPopulation(name="in", shape=shape, kind=kind, max_count=most)]
+    layers: list[Population] = []
+    projections: list[Projection] = []
+
+    def connect(source: str, at: tuple[int, ...], target: str, delay: int, **more: Any) -> None:
+        size = more.pop("size")
+        if weight_bits == 1:
+            weights = rng.choice([-1, 1], size)
+        else:
+            weights = rng.integers(max(q.weight_min, -40), min(q.weight_max, 40), size, endpoint=True)
+        if (pool := more.get("pool")) and pool.overlaps:  # sums of weights must stay weights
+            weights = np.sign(weights) if weight_bits > 4 else weights * 0
+        projections.append(Projection(source=source, target=target, weights=weights, delay=delay, **more))
+
+    name = "in"
+    for n in range(int(rng.integers(1, 4))):
+        pool = random_pool(rng, shape)
+        if pool and pool.overlaps and weight_bits == 1:
+            pool = None
+        found = convolved(rng, shape, pool)
+        if weight_bits == 1 and found and found[0].groups > 1:
+            found = None
+        if found is None or int(np.prod(found[2])) > 200:
+            break
+        moves, kernel, made = found
+        behind = (pool.shape(shape) if pool else in_space(shape))[0]
+        target = f"c{n}"
+        connect(
+            name, shape, target, int(rng.choice([0, 0, 2])), size=(made[0], behind // moves.groups, *kernel),
+            convolution=moves, pool=pool,
+        )  # fmt: skip
+        base = population(rng, target, q, plain=False)
+        layers.append(resized(rng, base, made, q))
+        name, shape = target, made
+        if rng.random() < 0.3:  # onto itself, all channels of a position
+            connect(name, shape, name, int(rng.integers(1, 3)), size=(made[0], made[0], 1, 1), convolution=Convolution())
+    last = population(rng, "last", q, plain=False)
+    pool = random_pool(rng, shape)
+    if pool and pool.overlaps and weight_bits == 1:
+        pool = None
+    positions = int(np.prod(pool.shape(shape) if pool else shape))
+    connect(name, shape, "last", int(rng.integers(0, 2)), size=(last.size, positions), pool=pool)
+    if rng.random() < 0.5 and weight_bits > 1:
+        projections.append(
+            projection(rng, "in", "last", (last.size, inputs[0].size), int(rng.integers(0, 4)), q, sparse=True)
+        )
+    layers.append(last)
+    if len(layers) > 1 and rng.random() < 0.4 and weight_bits > 1:  # from the last one back into space
+        weights = projection(rng, "last", layers[0].name, (layers[0].size, last.size), 8, q, bool(rng.random() < 0.5))
+        projections.append(weights)
+    return QuantisedNetwork(
+        numerics=q, inputs=inputs, populations=layers, projections=projections, outputs={"out": "last"}
+    )
+
+
+def resized(rng: np.random.Generator, base: Population, shape: tuple[int, ...], q: Numerics) -> Population:
+    """Another shape for a population's model: parameters drawn from its own."""
+    size = int(np.prod(shape))
+    arrays = {name: rng.choice(np.asarray(getattr(base, name)), size) for name in Population.ARRAYS}
+    return replace(base, shape=shape, **arrays)
 
 
 def random_samples(network: QuantisedNetwork, seed: int, samples: int = 2, ticks: int = 9) -> dict[str, np.ndarray]:

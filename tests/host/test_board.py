@@ -316,7 +316,7 @@ def test_memory_access() -> None:
         with pytest.raises(ConfigError, match="KEY has addresses"):
             board.memory_read(0, Space.KEY, 0, 1 << 20)
         with pytest.raises(ConfigError, match="none called"):
-            board.memory_read(0, Space.POINTER, 0, 1)
+            board.memory_read(0, Space.ENTRY, 0, 1)
 
 
 def test_closed() -> None:

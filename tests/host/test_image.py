@@ -55,7 +55,7 @@ def test_report_names_every_resource() -> None:
     image = make()
     resources = image.report["resources"]
     assert set(resources) == {
-        "rows", "words", "projections", "pointers", "keys", "slots", "index", "accumulator",
+        "rows", "words", "projections", "coordinates", "entries", "keys", "slots", "index", "accumulator",
     }  # fmt: skip
     assert all(0 <= r["share"] <= 1 for r in resources.values())
     assert all(name in image.text for name in resources)
@@ -98,7 +98,7 @@ def test_other_versions_and_contents(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="do not match their hash"):
         open_image(path)
     rewrite(path, image=99)
-    with pytest.raises(ImageError, match=r"versions \(99, 1\), this program reads \(1, 1\).*spikeloom compile"):
+    with pytest.raises(ImageError, match=r"versions \(99, 2\), this program reads \(2, 2\).*spikeloom compile"):
         open_image(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ImageError, match="not an image"):

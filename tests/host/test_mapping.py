@@ -21,7 +21,7 @@ from spikeloom.image import NO_KEY, Image
 from spikeloom_sim import golden
 
 from .model_array import ModelArray
-from .random_networks import profiles, random_network, random_samples, seeds
+from .random_networks import profiles, in_space_network, random_network, random_samples, seeds
 
 GRIDS = ((1, 1), (2, 1), (1, 2), (3, 1), (2, 2))
 LANES = ((1, 1), (2, 1), (4, 2), (4, 4), (8, 2), (6, 3))
@@ -74,6 +74,13 @@ def test_one_bit_weights_and_shared_rows(seed: int, profile: Profile, bits: int,
     agree(network, config, random_samples(network, seed))
 
 
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
+def test_networks_in_space(seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]) -> None:
+    network = in_space_network(seed, profile, bits)
+    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+
+
 def test_the_random_networks_reach_what_they_should() -> None:
     spikes = saturations = sparse = loops = deep = driven = 0
     for seed in range(40):
@@ -108,7 +115,7 @@ def two_layers(weights: np.ndarray, sparse: bool = False, **changes: object) -> 
     )
 
 
-CORE = CoreConfig(lanes=4, rows=4, words=64, projections=8, pointers=16)
+CORE = CoreConfig(lanes=4, rows=4, words=64, projections=8, entries=16, sparse=True)
 
 
 def test_dense_layout_word_by_word() -> None:
@@ -121,7 +128,11 @@ def test_dense_layout_word_by_word() -> None:
     assert words[:4].tolist() == [[1, 5, 9, 13], [17, 21, 0, 0], [2, 6, 10, 14], [18, 22, 0, 0]]
     entry = config.core.projection_layout.unpack(image.memories[0, Space.PROJECTION])
     assert {n: int(v[0]) for n, v in entry.items()} == {
-        "base": 0, "count": 2, "row": 0, "fanout": 6, "delay": 1, "sparse": 0,
+        "base": 0, "row": 0, "delay": 1, "first": 0, "count": 1, "sparse": 0,
+    }  # fmt: skip
+    entry = config.core.coordinate_layout.unpack(image.memories[0, Space.COORDINATE])
+    assert {n: int(v[0]) for n, v in entry.items()} == {
+        "bits": 2, "table": 0, "scale": 2, "count": 2, "fanout": 6, "word_step": 0, "row_step": 0,
     }  # fmt: skip
     keys = config.key_layout.unpack(image.memories[0, Space.KEY])
     assert keys["count"].tolist() == [1, 1, 0, 0]
@@ -142,8 +153,8 @@ def test_sparse_layout_word_by_word() -> None:
     weights = np.concatenate([weights, np.ones((6, 5), dtype=np.int64)], axis=1)
     config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
     image = compile(two_layers(weights, sparse=True), config)
-    pointer = config.core.pointer_layout.unpack(image.memories[0, Space.POINTER])
-    assert [pointer[f][:3].tolist() for f in ("start", "count", "fanout")] == [[0, 0, 2], [0, 2, 2], [0, 3, 6]]
+    entry = config.core.entry_layout.unpack(image.memories[0, Space.ENTRY])
+    assert [entry[f][:3].tolist() for f in ("word", "count", "fanout")] == [[0, 0, 2], [0, 2, 2], [0, 3, 6]]
     assert image.memories[0, Space.WORD_ROW][:4, 0].tolist() == [0, 1, 0, 1]
     words = config.core.weight_layout.unpack(image.memories[0, Space.WEIGHT])["weight"]
     assert words[:2].tolist() == [[7, 0, 0, 0], [8, 9, 0, 0]]
@@ -164,9 +175,10 @@ def test_what_nobody_hears_is_not_sent() -> None:
 PLANTED = {
     Space.WEIGHT: {"weight": 1},
     Space.WORD_ROW: {"row": 1},
-    Space.POINTER: {"start": 1, "count": 1, "fanout": 1},
+    Space.ENTRY: {"word": 1, "row": 1, "count": 1, "fanout": 1, "valid": 1},
     Space.KEY: {"first": 1, "count": 1},
-    Space.PROJECTION: {"base": 1, "count": 1, "row": 1, "fanout": 1, "delay": 2},
+    Space.PROJECTION: {"base": 1, "row": 1, "first": 1, "delay": 2},
+    Space.COORDINATE: {"bits": 1, "table": 1, "scale": 1, "count": 1, "fanout": 1, "word_step": 1, "row_step": 1},
     Space.EMISSION: {"index": 1, "key": 1, "valid": 1},
     Space.PARAMETER: {"theta": 1 << 6, "latency": 1, "beta": 1 << 11},
     Space.BIAS: {"bias": 1 << 5},
@@ -177,7 +189,7 @@ PLANTED = {
 @pytest.mark.parametrize(("space", "field"), [(space, field) for space in PLANTED for field in PLANTED[space]])
 def test_planted_bugs_are_caught(space: Space, field: str) -> None:
     rng = np.random.default_rng(3)
-    network = two_layers(rng.integers(-3, 9, (6, 8)), sparse=space in (Space.WORD_ROW, Space.POINTER))
+    network = two_layers(rng.integers(-3, 9, (6, 8)), sparse=space in (Space.WORD_ROW, Space.ENTRY))
     image = compile(network, size_array(network, 1, 1, 4, 2).with_core(slots=4))
     samples = {"in": rng.integers(0, 2, (2, 12, 8))}
     agree(network, image, samples)
@@ -200,8 +212,8 @@ def test_planted_bugs_are_caught(space: Space, field: str) -> None:
 def test_refusals() -> None:
     weights = np.ones((6, 2), dtype=np.int64)
     config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
-    with pytest.raises(FitError, match=r"in -> a: is sparse.*pointers must be at least 2"):
-        compile(two_layers(weights, sparse=True), config.with_core(pointers=0))
+    with pytest.raises(FitError, match=r"in -> a: is sparse.*set sparse, and entries"):
+        compile(two_layers(weights, sparse=True), config.with_core(entries=0, sparse=False))
     shared = config.with_core(parameters_per_neuron=False)
     with pytest.raises(FitError, match=r"theta differs.*parameters_per_neuron = True.*scale=\"layer\""):
         compile(two_layers(weights, theta=np.arange(6)), shared)

@@ -45,11 +45,11 @@ def check(image: Image) -> None:
     places: set[tuple[int, int]] = set()
     for population in image.network.populations:
         slices = image.slices_of(population.name)
-        assert [s.start for s in slices] == [0, *(s.stop for s in slices[:-1])]
-        assert slices[-1].stop == population.size
-        assert all(s.start % lanes == 0 for s in slices)
-        assert len({s.core for s in slices}) == len(slices)
+        numbers = np.concatenate([s.grid.neurons() for s in slices])
+        assert sorted(numbers.tolist()) == list(range(population.size))
+        assert all(s.grid.channels[0] % lanes == 0 for s in slices)
         rows = {(s.core, s.row0 + n) for s in slices for n in range(s.rows(lanes))}
+        assert len(rows) == sum(s.rows(lanes) for s in slices)
         assert not rows & places
         places |= rows
     assert max(row for _, row in places) < image.config.core.rows
@@ -84,7 +84,7 @@ def test_sparse_rows_are_cut_where_their_words_end() -> None:
         outputs={"out": "a"},
     )
     total = compile(network, size_array(network, 1, 1, 4)).used[0, Space.WEIGHT]
-    core = CoreConfig(lanes=4, rows=16, words=-(-total // 2) + 40, pointers=64)
+    core = CoreConfig(lanes=4, rows=16, words=-(-total // 2) + 40, entries=64, sparse=True)
     image = compile(network, ArrayConfig(width=2, core=core))
     check(image)
     assert max(image.report["resources"]["words"]["per_core"]) <= core.words
@@ -107,12 +107,12 @@ ARRAY = ArrayConfig(width=2, key_bits=3, index_bits=6, core=CoreConfig(lanes=4, 
     [
         (layers(4, 80), ARRAY, r"rows: the network takes 20 rows .* 16, 4 too few: raise rows to 10"),
         (layers(64, 48), ARRAY, r"words: .* 768 words .* 512, 256 too few: raise words to 384"),
-        (layers(100, 4), ARRAY, r"input in: has 100 neurons, index_bits = 6 hold 64: raise index_bits to 7"),
+        (layers(100, 4), ARRAY, r"input in: has indices up to 99, index_bits = 6 hold 64: raise index_bits to 7"),
         (layers(*[2] * 9), ARRAY, r"keys: .* 9 keys, key_bits = 3 give 8, 1 too few: raise key_bits to 4"),
         (layers(*[2] * 7), ARRAY.with_core(projections=2), r"projections: core . takes 3 of its 2, 1 too few"),
-        (layers(64, 20, 4), ARRAY.with_core(words=170), r"population p1: 1 of its 5 rows find no core: .* raise words"),
-        (layers(60, 8, density=0.5), ARRAY.with_core(pointers=50), r"p1: no core has 60 pointers left.*by 10"),
-        (layers(60, 8, density=0.5), ARRAY, r"sparse.*pointers must be at least 60"),
+        (layers(64, 20, 4), ARRAY.with_core(words=170), r"population p1: 1 of its 5 pieces find no core: .* raise words"),
+        (layers(60, 8, density=0.5), ARRAY.with_core(entries=50, sparse=True), r"p1: no core has 60 entries left.*by 10"),
+        (layers(60, 8, density=0.5), ARRAY, r"sparse.*set sparse, and entries"),
     ],
 )
 def test_what_does_not_fit(network: QuantisedNetwork, array: ArrayConfig, message: str) -> None:

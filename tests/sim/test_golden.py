@@ -309,7 +309,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
         corners["without delay"] += p.delay == 0 and p.source in got.populations and fired
         corners["beyond the end"] += p.delay >= next(iter(data.values())).shape[1] and fired
         corners["onto itself"] += p.source == p.target and fired
-        dtype = golden_network._Synapses.of(p, max(i.max_count for i in network.inputs)).weights.dtype
+        dtype = golden_network._Synapses.of(network, p, max(i.max_count for i in network.inputs)).weights.dtype
         corners[f"sums in {dtype}"] += fired
     corners["loop of several"] += any(len(group) > 1 for group in components(network))
     corners["counts"] += any(i.kind is InputKind.COUNTS for i in network.inputs)
@@ -342,8 +342,8 @@ def always_single(self, spikes):
     return (np.float32(spikes) @ np.float32(self.weights)).astype(np.int64)
 
 
-def one_tick_late(projection, largest, of=golden_network._Synapses.of):
-    return of(replace(projection, delay=projection.delay + 1), largest)
+def one_tick_late(network, projection, largest, of=golden_network._Synapses.of):
+    return of(network, replace(projection, delay=projection.delay + 1), largest)
 
 
 RUN_BUGS = {

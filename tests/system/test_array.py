@@ -33,7 +33,7 @@ class Case:
 CASES = {
     "narrow, 4 lanes, sparse, delays": Case(
         CoreConfig(
-            lanes=4, rows=21, words=1500, slots=8, pointers=160, projections=40, event_fifo=4, spike_fifo=4,
+            lanes=4, rows=21, words=1500, slots=8, entries=256, sparse=True, coordinates=60, projections=40, event_fifo=4, spike_fifo=4,
             numerics=Numerics(fraction_bits=3, state_bits=12),
         ),
         grids=((1, 1), (2, 1), (2, 2)),
@@ -41,7 +41,7 @@ CASES = {
     ),
     "loihi, 8 lanes, 2 at once": Case(
         CoreConfig(
-            lanes=8, rows=12, words=900, slots=8, group=2, pointers=160, projections=40,
+            lanes=8, rows=12, words=900, slots=8, group=2, entries=256, sparse=True, coordinates=60, projections=40,
             numerics=Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=18, state_bits=16),
         ),
         grids=((1, 1), (2, 2)),

@@ -11,7 +11,7 @@ from ..contract import geometry
 from ..contract.config import CoreConfig
 from ..contract.grid import Grid
 from ..contract.network import Population, Projection, QuantisedNetwork
-from .relation import behind, channel_range, relation
+from .relation import behind, channel_range, pooled, relation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +125,13 @@ def entries_needed(network: QuantisedNetwork, population: str) -> int:
 
 def reaches(network: QuantisedNetwork, edge: Projection, source: Grid, target: Grid) -> bool:
     """Whether any neuron of one box has a synapse onto the other."""
-    if edge.sparse:
-        return bool(edge.weights[np.ix_(target.neurons(), source.neurons())].any())
-    if edge.convolution is None:
+    if walks_sparsely(edge):
+        return bool(network.matrix(edge)[target.neurons()][:, source.neurons()].nnz)
+    if edge.convolution is None and edge.pool is None:
         return True
     shape = behind(network, edge)
+    if edge.convolution is None:
+        return all((pooled(edge, axis, source, shape[1 + axis]) >= 0).any() for axis in (0, 1))
     return (
         any(channel_range(edge, c, target) for c in range(*source.channels))
         and bool(relation(edge, 0, source, target, shape).count.any())

@@ -57,7 +57,10 @@ def size_array(
         try:
             build(network, config, place(network, config, plan))
             return config
-        except FitError:
+        except FitError as error:
+            if error.parameter and error.parameter != "words":
+                config = config.with_core(**{error.parameter: error.needed})
+                continue
             if config.core.words + WORDS_STEP > WORDS_MAX:
                 raise
             config = config.with_core(words=config.core.words + WORDS_STEP)

@@ -170,7 +170,7 @@ def _sparse(network: QuantisedNetwork, core: CoreConfig, link: Link, tables: Tab
         entries[index] = _entry(start if count else 0, count, fanout=fanout)
     bits = _index_bits(source)
     base = tables.add_words(words, target.row0 + at_row)
-    scale = tables.add_entries(entries + [UNKNOWN] * ((1 << bits) - len(entries)))
+    scale = tables.add_entries(entries)  # the key's own limit keeps indices below its end
     tables.add_projection([_coordinate(bits=bits, table=1, scale=scale)], record | {"base": base, "row": 0})
 
 
@@ -220,7 +220,7 @@ def _convolution(network: QuantisedNetwork, core: CoreConfig, link: Link, tables
             _entry(offset if h else 0, last - first, row=first, fanout=len(h))
             for h, (first, last), offset in zip(heard, spans, offsets, strict=False)
         ]
-        scale = tables.add_entries(entries + [UNKNOWN] * ((1 << bits) - len(entries)))
+        scale = tables.add_entries(entries)
         channel = _coordinate(bits=bits, table=1, scale=scale)
     tables.add_projection([*axes, channel], record | {"base": base, "row": target.row0})
 

@@ -36,7 +36,7 @@ BOARDS: dict[str, Board] = {
         config=ArrayConfig(
             key_bits=6,
             index_bits=12,
-            core=CoreConfig(lanes=16, rows=16, words=8192, slots=4, group=1, pointers=512),
+            core=CoreConfig(lanes=16, rows=16, words=8192, slots=4, group=1, entries=512, sparse=True),
         ),
         clock_hz=25_000_000,
         baud=1_000_000,

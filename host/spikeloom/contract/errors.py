@@ -14,7 +14,14 @@ class NetworkError(SpikeloomError, ValueError):
 
 
 class FitError(SpikeloomError, ValueError):
-    """A network that does not fit the array: names the resource, the excess and the parameter to change."""
+    """A network that does not fit the array: names the resource, the excess and the parameter to change.
+
+    ``parameter`` and ``needed``: which parameter of a core to raise, and to what, where that alone would do.
+    """
+
+    def __init__(self, message: str, parameter: str = "", needed: int = 0):
+        super().__init__(message)
+        self.parameter, self.needed = parameter, needed
 
 
 class SampleError(SpikeloomError, ValueError):
