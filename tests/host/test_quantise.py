@@ -343,12 +343,16 @@ def test_binary_kernels() -> None:
     assert np.count_nonzero(weights_of(q)) == 2 * 4 * 4
 
 
-def test_currents_through_a_kernel() -> None:
+def test_currents_through_a_kernel(tmp_path: Path) -> None:
     network, x = space(K, HALF), np.random.default_rng(0).normal(size=(2, 3, 1, 4, 4))
     q = quantise(network, x)
     (drive,) = q.drives
     exact = x.reshape(2, 3, 16) @ network.matrix(network.projections[0]).T.toarray()
+    assert sparse.issparse(drive.weights)
     np.testing.assert_allclose(drive.biases(x.reshape(2, 3, 16)), np.rint(exact * drive.scale))
+    q.save(tmp_path / "net.npz")
+    (again,) = QuantisedNetwork.load(tmp_path / "net.npz").drives
+    assert (again.biases(x.reshape(2, 3, 16)) == drive.biases(x.reshape(2, 3, 16))).all()
 
 
 @settings(deadline=None, max_examples=40)

@@ -94,7 +94,7 @@ def quantise(
         populations=[layer.result for layer in layers],
         projections=[_projection(network, edge, weights, chosen) for layer in layers for edge, weights in layer.edges],
         drives=[
-            Drive(source=e.source, target=e.target, weights=_dense(network.matrix(e)), scale=scales[e.target].state)
+            Drive(source=e.source, target=e.target, weights=network.matrix(e), scale=scales[e.target].state)
             for e in network.projections
             if e.source in currents
         ],
