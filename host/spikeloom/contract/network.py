@@ -158,9 +158,9 @@ class Projection:
 class Drive:
     """A current input: per sample and tick, ``round(scale * (weights @ x))`` is added to the target's ``bias``.
 
-    ``weights`` are real, ``(target.size, source.size)``, dense or sparse; ``scale`` is state units per unit of current, a
-    target neuron. The last bits of a matrix product depend on how many samples are multiplied at once, and near one half they decide:
-    so the product is first rounded to ``2**-16``.
+    ``weights`` are real, ``(target.size, source.size)``, dense or sparse; ``scale`` is state units per unit of
+    current, a target neuron. The last bits of a matrix product depend on how many samples are multiplied at once, and
+    near one half they decide: so the product is first rounded to ``2**-16``.
     """
 
     source: str
