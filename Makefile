@@ -8,7 +8,7 @@ JOBS   ?= 2
 export AMARANTH_USE_YOSYS := builtin
 export YOWASP_CACHE_DIR ?= $(CURDIR)/$(VENV)/yowasp-cache
 
-.PHONY: demo test test-full lint bench mutations clean
+.PHONY: demo test test-full lint bench mutations formal clean
 
 demo: $(READY)
 	$(BIN)/spikeloom demo
@@ -30,6 +30,9 @@ bench: $(READY)
 
 mutations: $(READY)
 	$(BIN)/python tests/mutations/run.py --jobs $(JOBS)
+
+formal: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) tests/formal
 
 # Icarus checks the generated Verilog as a second opinion; it has no package on PyPI.
 .PHONY: iverilog

@@ -10,7 +10,7 @@ from spikeloom.contract.ring import Space, spaces
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .stage import RigidPipeline
-from .loops import visit_layout
+from .walker import visit_layout
 
 
 class Accumulator(wiring.Component):

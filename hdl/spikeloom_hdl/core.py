@@ -99,7 +99,7 @@ class Core(wiring.Component):
             counters.step[Counter.SATURATIONS].eq(neurons.saturations),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
-            self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
+            self.lost.eq(walker.refused | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
                 & ~updating & ~clearing & ~self.start & ~self.reset_state

@@ -83,7 +83,8 @@ class Loops(wiring.Component):
         start = Signal(place)
         steps = places("step")
         counts = [Signal(core.count_bits, name=f"count{level}", init=1) for level in range(LEVELS)]
-        passengers = {name: Signal(bits, name=f"waiting_{name}") for name, bits in passenger_fields(self.config).items()}
+        fields = passenger_fields(self.config)
+        passengers = {name: Signal(bits, name=f"waiting_{name}") for name, bits in fields.items()}
         fanout = Signal(core.fanout_bits)
         empty, unknown = Signal(), Signal()
         gathering, complete = Signal(), Signal()

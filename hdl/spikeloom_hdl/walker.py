@@ -12,6 +12,8 @@ from .layout import struct
 from .loops import Loops, visit_layout
 from .memory import RingMemory
 
+__all__ = ["Walker", "visit_layout"]
+
 
 class Walker(wiring.Component):
     """Looks up the projections of each event and visits their weight words, one a cycle.
@@ -136,7 +138,9 @@ class Walker(wiring.Component):
         if config.payload_bits:
             passenger["payload"] = opened.payload
         for stage in names[5:]:
-            carried = {name: Signal(Value.cast(value).shape(), name=f"{stage}_{name}") for name, value in passenger.items()}
+            carried = {
+                name: Signal(Value.cast(value).shape(), name=f"{stage}_{name}") for name, value in passenger.items()
+            }
             with m.If(move):
                 m.d.sync += valid[stage].eq(valid[names[names.index(stage) - 1]])
                 m.d.sync += [carried[name].eq(passenger[name]) for name in carried]

@@ -23,7 +23,9 @@ CHANGED = {
         "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
         "parameters_per_neuron": False, "event_fifo": 32, "spike_fifo": 32, "numerics": EXACT,
     },
-    ArrayConfig: {"width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4)},
+    ArrayConfig: {
+        "width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4),
+    },
 }  # fmt: skip
 """For each parameter a value that BASE does not have."""
 
@@ -142,8 +144,16 @@ def test_derived_sizes() -> None:
 def test_every_space_of_the_largest_core_has_addresses(entries: int) -> None:
     numerics = Numerics(weight_bits=16, accumulator_bits=24, state_bits=32)
     core = CoreConfig(
-        lanes=128, rows=4096, words=1 << 18, slots=64, group=128, projections=1024, coordinates=3072, entries=entries,
-        sparse=entries > 0, numerics=numerics
+        lanes=128,
+        rows=4096,
+        words=1 << 18,
+        slots=64,
+        group=128,
+        projections=1024,
+        coordinates=3072,
+        entries=entries,
+        sparse=entries > 0,
+        numerics=numerics,
     )
     found = spaces(ArrayConfig(core=core, key_bits=10, index_bits=20))
     assert (set(Space) - set(found)) == (set() if entries else {Space.WORD_ROW, Space.ENTRY})

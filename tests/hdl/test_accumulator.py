@@ -19,16 +19,34 @@ from spikeloom_sim.bus import BusDriver
 
 CASES = {
     "8 lanes": CoreConfig(
-        lanes=8, rows=5, words=48, slots=4, entries=9, sparse=True, numerics=Numerics(weight_bits=8, accumulator_bits=12)
+        lanes=8,
+        rows=5,
+        words=48,
+        slots=4,
+        entries=9,
+        sparse=True,
+        numerics=Numerics(weight_bits=8, accumulator_bits=12),
     ),
     "1 lane, no sparse walks": CoreConfig(
         lanes=1, rows=8, words=16, slots=2, numerics=Numerics(weight_bits=16, accumulator_bits=17)
     ),
     "32 lanes, 1-bit weights": CoreConfig(
-        lanes=32, rows=3, words=20, slots=8, entries=9, sparse=True, numerics=Numerics(weight_bits=1, accumulator_bits=12)
+        lanes=32,
+        rows=3,
+        words=20,
+        slots=8,
+        entries=9,
+        sparse=True,
+        numerics=Numerics(weight_bits=1, accumulator_bits=12),
     ),
     "5 lanes, 2-bit weights": CoreConfig(
-        lanes=5, rows=2, words=20, slots=4, entries=9, sparse=True, numerics=Numerics(weight_bits=2, accumulator_bits=12)
+        lanes=5,
+        rows=2,
+        words=20,
+        slots=4,
+        entries=9,
+        sparse=True,
+        numerics=Numerics(weight_bits=2, accumulator_bits=12),
     ),
 }
 

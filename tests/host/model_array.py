@@ -1,7 +1,8 @@
 """An array in plain Python: it takes the stream's words and interprets the memories, as the gateware would.
 
-It knows nothing of networks: walks go through KEY, PROJECTION, COORDINATE, ENTRY and WEIGHT, spikes hop along ROUTE masks, the
-equation is written from :mod:`spikeloom.contract.neuron`. An executable specification of the mapping, small and slow.
+It knows nothing of networks: walks go through KEY, PROJECTION, COORDINATE, ENTRY and WEIGHT, spikes hop along ROUTE
+masks, the equation is written from :mod:`spikeloom.contract.neuron`. An executable specification of the mapping, small
+and slow.
 """
 
 from __future__ import annotations

@@ -102,6 +102,10 @@ def random_network(seed: int, profile: Profile, weight_bits: int = 8, *, plain: 
     )  # fmt: skip
 
 
+MIX = Convolution()
+"""With a kernel of one place: all channels of a position."""
+
+
 def random_pool(rng: np.random.Generator, shape: tuple[int, ...]) -> Pool | None:
     """A pool that leaves something, its windows apart, side by side or overlapping."""
     if rng.random() < 0.5:
@@ -141,7 +145,7 @@ def convolved(
 def in_space_network(
     seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None
 ) -> QuantisedNetwork:
-    """Convolutions of every kind, pools in front of them and of matrices, delays, skips and loops, small all through."""
+    """Convolutions of every kind, pools before them and before matrices, delays, skips, loops; all small."""
     rng = np.random.default_rng([seed, 1])
     q = given or numerics(rng, profile, weight_bits)
     kind = InputKind.COUNTS if rng.random() < 0.3 else InputKind.SPIKES
@@ -185,7 +189,7 @@ def in_space_network(
         layers.append(resized(rng, base, made, q))
         name, shape = target, made
         if rng.random() < 0.3:  # onto itself, all channels of a position
-            connect(name, shape, name, int(rng.integers(1, 3)), size=(made[0], made[0], 1, 1), convolution=Convolution())
+            connect(name, shape, name, int(rng.integers(1, 3)), size=(made[0], made[0], 1, 1), convolution=MIX)
     last = population(rng, "last", q, plain=False)
     pool = random_pool(rng, shape)
     if pool and pool.overlaps and weight_bits == 1:

@@ -21,7 +21,7 @@ from spikeloom.image import NO_KEY, Image
 from spikeloom_sim import golden
 
 from .model_array import ModelArray
-from .random_networks import profiles, in_space_network, random_network, random_samples, seeds
+from .random_networks import in_space_network, profiles, random_network, random_samples, seeds
 
 GRIDS = ((1, 1), (2, 1), (1, 2), (3, 1), (2, 2))
 LANES = ((1, 1), (2, 1), (4, 2), (4, 4), (8, 2), (6, 3))
@@ -76,7 +76,9 @@ def test_one_bit_weights_and_shared_rows(seed: int, profile: Profile, bits: int,
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
-def test_networks_in_space(seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]) -> None:
+def test_networks_in_space(
+    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]
+) -> None:
     network = in_space_network(seed, profile, bits)
     agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
 

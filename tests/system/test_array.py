@@ -33,7 +33,8 @@ class Case:
 CASES = {
     "narrow, 4 lanes, sparse, delays": Case(
         CoreConfig(
-            lanes=4, rows=21, words=1500, slots=8, entries=256, sparse=True, coordinates=60, projections=40, event_fifo=4, spike_fifo=4,
+            lanes=4, rows=21, words=1500, slots=8, entries=256, sparse=True, coordinates=60,
+            projections=40, event_fifo=4, spike_fifo=4,
             numerics=Numerics(fraction_bits=3, state_bits=12),
         ),
         grids=((1, 1), (2, 1), (2, 2)),

@@ -3,7 +3,6 @@
 from collections import Counter
 from functools import cache
 
-import numpy as np
 import pytest
 from random_networks import in_space_network, random_samples
 

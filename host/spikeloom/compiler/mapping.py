@@ -98,7 +98,8 @@ def _check_depths(core: CoreConfig, number: int, tables: Tables) -> None:
     ):
         if needed > have:
             raise FitError(
-                f"{name}: core {number} takes {needed} of its {have}, {needed - have} too few: raise {name} to {needed}",
+                f"{name}: core {number} takes {needed} of its {have}, {needed - have} too few: raise {name} to "
+                f"{needed}",
                 name,
                 needed,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,13 +53,11 @@ def cut(network: QuantisedNetwork, population: Population, core: CoreConfig, spr
     edges = np.linspace(0, height, tiles + 1).round().astype(int).tolist()
     pieces = [
         replace(grid, channels=(first, min(first + core.lanes, channels)), y=(top, bottom))
-        for top, bottom in zip(edges, edges[1:], strict=False)
+        for top, bottom in pairwise(edges)
         for first in range(0, channels, core.lanes)
     ]
     words = _words(network, population, core, pieces)
-    return [
-        Piece(grid=piece, rows=piece.rows(core.lanes), words=words[n]) for n, piece in enumerate(pieces)
-    ]
+    return [Piece(grid=piece, rows=piece.rows(core.lanes), words=words[n]) for n, piece in enumerate(pieces)]
 
 
 def joined(grids: Iterable[Grid]) -> list[Grid]:
@@ -114,7 +113,7 @@ def entries_needed(network: QuantisedNetwork, population: str) -> int:
         if edge.target == population:
             grid = whole(network, edge.source, spatial)
             y_bits, x_bits = grid.field_bits
-            channels, height, width = grid.lengths
+            channels = grid.lengths[0]
             if walks_sparsely(edge):
                 total += grid.sources
             elif edge.source in spatial:

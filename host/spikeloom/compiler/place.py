@@ -67,7 +67,7 @@ def place(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule) -> Pla
 def _cut(
     network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, pieces: dict[str, list[Piece]], spread: int
 ) -> list[Slice]:
-    """Slices without keys, in the network's order: the costliest population first, piece by piece to the idlest core."""
+    """Slices without keys, in the network's order: the costliest population first, by pieces to the idlest core."""
     core = config.core
     rows_used = np.zeros(config.cores, dtype=np.int64)
     words_used = np.zeros(config.cores, dtype=np.int64)
@@ -110,7 +110,12 @@ def _cut(
 
 
 def _shares(
-    pieces: list[Piece], usable: np.ndarray, rows_used: np.ndarray, words_used: np.ndarray, core: CoreConfig, spread: int
+    pieces: list[Piece],
+    usable: np.ndarray,
+    rows_used: np.ndarray,
+    words_used: np.ndarray,
+    core: CoreConfig,
+    spread: int,
 ) -> np.ndarray:
     """Pieces of one population for each core, ``int64 (cores,)``: contiguous runs in the order of the cores.
 

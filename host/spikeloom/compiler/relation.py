@@ -70,9 +70,7 @@ def relation(edge: Projection, axis: int, source: Grid, target: Grid, shape: tup
         ]
         if heard:
             count[n], start[n], tap[n] = len(heard), heard[0][0] - first, heard[0][1]
-    return Relation(
-        count=count, target=start, tap=tap, target_step=dilation // common, tap_step=-stride // common
-    )
+    return Relation(count=count, target=start, tap=tap, target_step=dilation // common, tap_step=-stride // common)
 
 
 def channel_range(edge: Projection, channel: int, target: Grid) -> range:

@@ -235,9 +235,7 @@ class QuantisedNetwork:
         if len(have) != len(want) or any(w not in (-1, h) for h, w in zip(have, want, strict=True)):
             meaning = "(target, source)" if convolution is None else "(channels, channels / groups, height, width)"
             wanted = ", ".join("any" if w < 0 else str(w) for w in want)
-            raise NetworkError(
-                f"projection {where}: weights have shape {have}, must be {meaning} = ({wanted})"
-            )
+            raise NetworkError(f"projection {where}: weights have shape {have}, must be {meaning} = ({wanted})")
 
     def _check_projection(self, projection: Projection) -> None:
         self._check_ends(projection)

@@ -77,16 +77,14 @@ class _Synapses:
         weights = projection.weights.astype(np.int64) if projection.plain else network.matrix(projection)
         bound = largest * int(abs(weights).sum(axis=1).max(initial=0))
         dtype = np.float32 if bound < 1 << 24 else np.float64 if bound < 1 << 53 else np.int64
-        if projection.plain:
-            transposed = np.ascontiguousarray(weights.T, dtype=dtype)
-        else:
-            transposed = weights.astype(dtype)
+        plain = projection.plain
+        transposed = np.ascontiguousarray(weights.T, dtype=dtype) if plain else weights.astype(dtype)
         return cls(
             source=projection.source,
             target=projection.target,
             delay=projection.delay,
             weights=transposed,
-            plain=projection.plain,
+            plain=plain,
             fanout=network.fanout(projection),
         )
 

@@ -1,0 +1,42 @@
+"""Images as graded events, all in the first tick: one event a pixel that is not dark, its payload the brightness.
+
+Nothing else is sent: the hidden neurons hold the drive for the other ticks, as their synaptic currents do not decay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TICKS = 3
+PIXEL_BITS = 4  # of the payload
+WHITE = (1 << PIXEL_BITS) - 1
+
+
+def encode(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Counts ``(n, TICKS, 784)`` of images ``(n, 28, 28)``: each pixel's upper bits in tick 0, then zeros."""
+    counts = np.zeros((len(images), TICKS, images[0].size), np.uint8)
+    counts[:, 0] = images.reshape(len(images), -1) >> 8 - PIXEL_BITS
+    return counts
+
+
+def main() -> None:
+    """Encode the first images of two IDX files into ``.npz`` with ``spikes`` and ``labels``."""
+    from examples.digits.encode import read_idx  # here, so that tests can load this file alone
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("images", type=Path, help="t10k-images-idx3-ubyte.gz")
+    parser.add_argument("labels", type=Path, help="t10k-labels-idx1-ubyte.gz")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--output", type=Path, default=Path("samples.npz"))
+    args = parser.parse_args()
+    spikes = encode(read_idx(args.images)[: args.count])
+    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count])
+    print(f"wrote {args.output}: {len(spikes)} samples, {np.count_nonzero(spikes) / len(spikes):.1f} events each")
+
+
+if __name__ == "__main__":
+    main()

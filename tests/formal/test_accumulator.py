@@ -1,0 +1,194 @@
+"""The accumulator loses and doubles no update, for any sequence of visits, drains, clears and accesses.
+
+One arbitrary sum is tracked: a slot, a row and a lane that are chosen once and never change, so what is proved of it
+holds for all. The specification keeps a shadow of that sum, and of its lane's weights, and sees only the ports:
+
+* a visit that is issued adds its word's weight, if its slot and row are the tracked ones; a drain hands the sum out
+  and sets it to 0. Both happen to the shadow ``DRAIN_LATENCY - 1`` cycles after the issue, in the order of issue, so
+  the shadow is the sum of all that was issued before;
+* exactly ``DRAIN_LATENCY`` cycles after a drain, and never otherwise, ``sums_valid`` is high, with the row of that
+  drain; if it was the tracked row of the tracked slot, the lane's sum is the shadow's;
+* weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
+  a write to ACCUMULATOR over the bus, and ``clear``, set the shadow; a read over the bus answers with it.
+
+Assumed: bus and clear are used at rest only (idle, no visit, no drain), and not both in one cycle; addresses on the bus
+lie within the memories. Widths: ``CONFIGS``; sums wrap, so narrow ones reach all their corners.
+"""
+
+from pathlib import Path
+
+import prover
+import pytest
+import small
+from amaranth import *
+from amaranth.hdl import Assert, Assume, Cover
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In
+
+from spikeloom.contract.numerics import Numerics
+from spikeloom.contract.ring import Space
+from spikeloom_hdl import accumulator
+from spikeloom_hdl.bus import READ_LATENCY, BusSignature
+from spikeloom_hdl.walker import visit_layout
+
+
+class AccumulatorProof(prover.Top):
+    """See the module."""
+
+    def __init__(self, module, config):
+        self.config = config
+        self.dut = module.Accumulator(config)
+        self.free = {
+            "visit": In(visit_layout(config)), "visit_valid": In(1), "drain": In(1),
+            "drain_row": In(config.core.row_bits), "slot": In(config.core.slot_bits), "clear": In(1),
+            "clear_address": In(config.core.slot_bits + config.core.row_bits),
+        }  # fmt: skip
+        core = config.core
+        self.probes = {
+            "weight_memory": ("dut.weights.column0", core.words),
+            "sums_memory": ("dut.sums_ram.column0", core.accumulator_depth),
+        }
+        members = {
+            "weight_memory": In(data.ArrayLayout(core.weight_layout.width, core.words)),
+            "sums_memory": In(data.ArrayLayout(core.accumulator_layout.width, core.accumulator_depth)),
+        }
+        if core.sparse:
+            self.probes["row_memory"] = ("dut.word_rows.column0", core.words)
+            members["row_memory"] = In(data.ArrayLayout(core.row_bits, core.words))
+        super().__init__({**self.free, **members, "bus": In(BusSignature())})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        core, bus = self.config.core, self.bus
+        prover.start(m)
+        m.d.comb += [
+            dut.visits.valid.eq(self.visit_valid), dut.visits.payload.eq(self.visit),
+            dut.drain.eq(self.drain), dut.drain_row.eq(self.drain_row), dut.slot.eq(self.slot),
+            dut.clear.eq(self.clear), dut.clear_address.eq(self.clear_address),
+        ]  # fmt: skip
+        wiring.connect(m, wiring.flipped(bus), dut.bus)
+        work = self.visit_valid | self.drain | ~dut.idle
+        m.d.comb += [Assume(~(bus.valid & (work | self.clear))), Assume(~(self.clear & work))]
+        m.d.comb += Assume(bus.address < Mux(bus.space == Space.ACCUMULATOR, core.accumulator_depth, core.words))
+        m.d.comb += Assert(dut.visits.ready == ~self.drain)
+
+        # What is tracked.
+        acc_bits, weight_bits = core.numerics.accumulator_bits, core.numerics.weight_bits
+        address = prover.anyconst(m, core.row_bits + core.slot_bits, "tracked")
+        lane = prover.anyconst(m, range(core.lanes), "lane")
+        m.d.comb += Assume(lane < core.lanes)
+        m.d.comb += Assume(address[: core.row_bits] < core.rows)
+
+        # Weights of the lane and rows of the words, as written.
+        writes = bus.valid & bus.write
+        weights = Array(Signal(weight_bits, name=f"weight{n}") for n in range(core.words))
+        rows = Array(Signal(core.row_bits, name=f"word_row{n}") for n in range(core.words))
+        with m.If(writes & (bus.space == Space.WEIGHT)):
+            m.d.sync += weights[bus.address[: core.word_bits]].eq(bus.data.word_select(lane, weight_bits))
+        with m.If(writes & (bus.space == Space.WORD_ROW)):
+            m.d.sync += rows[bus.address[: core.word_bits]].eq(bus.data)
+
+        # What is issued to the tracked sum.
+        visited = self.visit_valid & ~self.drain
+        row = Mux(self.visit.sparse, rows[self.visit.word], self.visit.row) if core.sparse else self.visit.row
+        drains, adds = Signal(), Signal()
+        visit_slot = Signal(core.slot_bits)
+        m.d.comb += [
+            visit_slot.eq(self.slot + self.visit.delay),
+            drains.eq(self.drain & (Cat(self.drain_row, self.slot) == address)),
+            adds.eq(visited & (Cat(row, visit_slot) == address)),
+        ]
+        stored = weights[self.visit.word]
+        value = Signal(signed(weight_bits + 1))
+        m.d.comb += value.eq(stored.as_signed() if weight_bits > 1 else Mux(stored, -1, 1))
+
+        # The shadow, as many cycles later.
+        lag = dut.DRAIN_LATENCY - 1
+        drains_then = prover.past(m, drains, lag, "drains")
+        adds_then = prover.past(m, adds, lag, "adds")
+        value_then = prover.past(m, value, lag, "value")
+        shadow = Signal(acc_bits)
+        handed, was_tracked = Signal(acc_bits), Signal()
+        m.d.sync += [was_tracked.eq(drains_then), handed.eq(shadow)]
+        with m.If(drains_then):
+            m.d.sync += shadow.eq(0)
+        with m.Elif(adds_then):
+            m.d.sync += shadow.eq(shadow + value_then.as_signed())
+        at_rest, set_to = Signal(), Signal(acc_bits)
+        with m.If(self.clear & (self.clear_address == address)):
+            m.d.comb += at_rest.eq(1)
+        with m.If(writes & (bus.space == Space.ACCUMULATOR) & (bus.address == address)):
+            m.d.comb += [at_rest.eq(1), set_to.eq(bus.data.word_select(lane, acc_bits))]
+
+        drained = prover.past(m, self.drain, dut.DRAIN_LATENCY, "drained")
+        drained_row = prover.past(m, self.drain_row, dut.DRAIN_LATENCY, "drained_row")
+        m.d.comb += Assert(dut.sums_valid == drained)
+        sums = dut.sums.as_value().word_select(lane, acc_bits)
+        with m.If(drained):
+            m.d.comb += Assert(dut.sums_row == drained_row)
+            with m.If(was_tracked):
+                m.d.comb += Assert(sums == handed)
+
+        # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update.
+        in_memory = Signal(acc_bits)
+        m.d.sync += in_memory.eq(Mux(at_rest, set_to, shadow))
+        with m.If(at_rest):
+            m.d.sync += shadow.eq(set_to)
+        m.d.comb += Assert(Array(self.sums_memory)[address].as_value().word_select(lane, acc_bits) == in_memory)
+        for n in range(core.words):
+            m.d.comb += Assert(self.weight_memory[n].word_select(lane, weight_bits) == weights[n])
+            if core.sparse:
+                m.d.comb += Assert(self.row_memory[n] == rows[n])
+
+        # A read over the bus.
+        asks = bus.valid & ~bus.write & (bus.space == Space.ACCUMULATOR) & (bus.address == address)
+        asked = prover.past(m, asks, READ_LATENCY, "asked")
+        told = prover.past(m, shadow, READ_LATENCY, "told")
+        with m.If(asked):
+            m.d.comb += Assert(bus.read_data.word_select(lane, acc_bits) == told)
+
+        # Idle means that nothing is under way.
+        issued = [prover.past(m, self.drain | visited, n, f"issued{n}") for n in range(1, dut.DRAIN_LATENCY + 1)]
+        with m.If(dut.idle):
+            m.d.comb += Assert(~Cat(*issued[:-1]).any())
+
+        m.d.comb += [
+            Cover(was_tracked & (handed == (1 << acc_bits) - 2)),
+            Cover(was_tracked & (handed == 2) & prover.past(m, adds_then, 2, "before")),
+            Cover(asked & (told == 1)),
+            Cover(self.clear & (shadow == 1) & (self.clear_address == address)),
+        ]
+        if core.sparse:
+            sparse_before = prover.past(m, adds & self.visit.sparse & (self.visit.row != row), lag, "sparse")
+            m.d.comb += Cover(drains_then & shadow.any() & prover.past(m, sparse_before, 1, "sparse_before"))
+        return m
+
+
+FULL = pytest.mark.full
+CONFIGS = {
+    "2 rows": {},
+    "sparse": {"pointers": 2},
+    "1 bit": {"lanes": 3, "numerics": small.numerics(weight_bits=1, accumulator_bits=3)},
+    "4 rows, 4 slots": {"rows": 4, "slots": 4, "words": 4},
+    "contract": {"rows": 4, "slots": 4, "words": 8, "pointers": 4, "numerics": Numerics()},
+}
+"""The last one is within the contract: 8-bit weights, 16-bit sums."""
+DEPTH = 8
+BUGS = ["forward-1", "forward-2", "forward-other-slot", "sum-narrow", "drain-keeps", "delay-plus-1"]
+
+
+def top(module, name: str) -> AccumulatorProof:
+    return AccumulatorProof(module, small.array(core=CONFIGS[name]))
+
+
+@pytest.mark.parametrize("name", ["sparse", *(pytest.param(name, marks=FULL) for name in CONFIGS if name != "sparse")])
+def test_accumulator(tmp_path: Path, name: str) -> None:
+    assert prover.prove(top(accumulator, name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    assert prover.cover(top(accumulator, name), tmp_path).passed
+
+
+@pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=FULL) for bug in BUGS[1:])])
+def test_accumulator_catches(tmp_path: Path, bug: str) -> None:
+    found = prover.prove(top(prover.planted(bug), "2 rows"), tmp_path, engine=prover.BOOLECTOR, depth=12)
+    assert not found.passed

@@ -1,0 +1,165 @@
+"""A neuron's pipeline equals the integer equation for all inputs, in each reset mode.
+
+The specification is the equation of :mod:`spikeloom.contract.neuron`, combinational and without any width to save,
+delayed by ``NeuronPipeline.LATENCY``. k-induction deeper than the pipeline: whatever was in it has left, so a window
+of that many cycles from an arbitrary state is a proof for all time, with a new neuron each cycle.
+
+Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, which stand still during an update.
+Assumed, as the contract promises: decays are at most one, ``v_sub >= 0``, and ``theta >= -1`` where the reset is
+SUBTRACT. Widths: ``NUMERICS``.
+
+A neuron that is not active (before its latency, after its flush) keeps ``u``, ``v``, ``r``, and has not fired.
+"""
+
+from pathlib import Path
+
+import prover
+import pytest
+import small
+from amaranth import *
+from amaranth.hdl import Assert, Assume, Cover
+from amaranth.lib.wiring import In
+
+from spikeloom.contract.neuron import LATENCY_BITS, Reset, bias_layout, parameter_layout, state_layout
+from spikeloom.contract.numerics import DECAY_BITS, DECAY_ONE, DEFAULT, LOIHI, SMALL, Profile
+from spikeloom_hdl import neuron
+from spikeloom_hdl.layout import struct
+from spikeloom_hdl.neuron import NeuronPipeline
+
+
+class NeuronProof(prover.Top):
+    """See the module."""
+
+    def __init__(self, module, numerics, reset: Reset):
+        self.module, self.numerics, self.reset = module, numerics, reset
+        super().__init__(
+            {
+                "state": In(struct(state_layout(numerics))),
+                "parameters": In(struct(parameter_layout(numerics))),
+                "biases": In(struct(bias_layout(numerics))),
+                "acc": In(signed(numerics.accumulator_bits)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        prover.start(m)
+        p = self.parameters
+        tick, flush = (prover.anyconst(m, LATENCY_BITS, name) for name in ("tick", "flush"))
+        m.d.comb += [
+            Assume(p.reset == self.reset), Assume(p.v_sub >= 0),
+            Assume(p.alpha <= DECAY_ONE), Assume(p.beta <= DECAY_ONE),
+        ]  # fmt: skip
+        if self.reset is Reset.SUBTRACT:
+            m.d.comb += Assume(p.theta >= -1)
+        pipeline = self.module.NeuronPipeline(
+            m, "dut", self.numerics,
+            state=self.state, parameters=p, biases=self.biases, acc=self.acc, tick=tick, flush=flush,
+        )  # fmt: skip
+        got = pipeline.result
+        want = self._equation(m, tick, flush)
+        seen = prover.past(m, C(1), pipeline.LATENCY, "seen")
+        then = {name: prover.past(m, value, pipeline.LATENCY, f"want_{name}") for name, value in want.items()}
+        with m.If(seen):
+            for name in ("u", "v", "r", "s", "saturations"):
+                m.d.comb += Assert(got[name] == then[name])
+            m.d.comb += [
+                Cover(then["s"] & ~then["saturations"].any()), Cover(then["saturations"] == 2),
+                Cover(then["waits"] & then["active"]), Cover(~then["active"]), Cover(then["low"]),
+            ]  # fmt: skip
+        return m
+
+    def _equation(self, m, tick, flush) -> dict[str, Value]:
+        """What the contract says, by name; sums are wide enough for anything."""
+        numerics, p, old = self.numerics, self.parameters, self.state
+        loihi = numerics.profile is Profile.LOIHI
+        wide = signed(48)
+
+        def named(name: str, value: Value, shape=wide) -> Signal:
+            signal = Signal(shape, name=f"spec_{name}")
+            m.d.comb += signal.eq(value)
+            return signal
+
+        def rounded(name: str, product: Value) -> Signal:
+            product = named(f"{name}_product", product)
+            half = Mux(product < 0, DECAY_ONE - 1, 0) if loihi else 1 << DECAY_BITS - 1
+            return named(f"{name}_decayed", (product + half) >> DECAY_BITS)
+
+        acc = self.acc
+        if loihi:
+            exponent = p.weight_exponent
+            acc = Signal(wide, name="spec_acc")
+            with m.Switch(exponent):
+                for n in range(-8, 8):
+                    with m.Case(n):
+                        m.d.comb += acc.eq(self.acc << n if n >= 0 else self.acc >> -n)
+        low, high = numerics.state_min, numerics.state_max
+
+        current = named("current", rounded("u", p.alpha * old.u) + (acc << numerics.fraction_bits) + self.biases.bias_u)
+        if loihi:
+            u = named("u", current[: numerics.state_bits].as_signed())
+        else:
+            u = named("u", Mux(current > high, high, Mux(current < low, low, current)))
+        delayed = Mux(old.s & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
+        potential = named("potential", rounded("v", p.beta * old.v) + u + self.biases.bias - delayed)
+        inside = named("inside", Mux(potential > high, high, Mux(potential < low, low, potential)))
+        v = named("v", Mux(inside < p.v_min, p.v_min, inside))
+
+        waits = old.r != 0
+        spikes = named("spikes", ~waits & (v > p.theta), 1)
+        after = {Reset.VALUE: p.v_reset, Reset.SUBTRACT: v - p.v_sub}.get(self.reset, v)
+        active = (p.latency <= tick) & ((flush == 0) | (p.latency >= flush))
+        return {
+            "u": named("next_u", Mux(active, u, old.u)),
+            "v": named("next_v", Mux(active, Mux(waits, p.v_reset, Mux(spikes, after, v)), old.v)),
+            "r": named("next_r", Mux(active, Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0)), old.r)),
+            "s": active & spikes,
+            "saturations": named("count", Mux(active, (u != current) + ((inside != potential) & ~waits), 0), 2),
+            "active": active,
+            "waits": waits,
+            "low": active & spikes & (v == p.v_min),
+        }
+
+
+NUMERICS = {
+    "spikeloom": small.numerics(state_bits=5, accumulator_bits=4, fraction_bits=1),
+    "loihi": small.numerics(profile=Profile.LOIHI, state_bits=8, accumulator_bits=3, fraction_bits=6),
+    "DEFAULT": DEFAULT,
+    "SMALL": SMALL,
+    "LOIHI": LOIHI,
+}
+"""The first two are narrower than the contract allows; the others are its own."""
+BUGS = {
+    "fires-at-theta": ("spikeloom", Reset.VALUE),
+    "round-below-half": ("spikeloom", Reset.NONE),
+    "round-floor": ("loihi", Reset.VALUE),
+    "reset-without-spike": ("spikeloom", Reset.SUBTRACT_DELAYED),
+    "refractory-short": ("spikeloom", Reset.VALUE),
+    "no-floor": ("spikeloom", Reset.SUBTRACT),
+    "saturates-low": ("spikeloom", Reset.VALUE),
+    "saturations-once": ("spikeloom", Reset.VALUE),
+    "latency-strict": ("spikeloom", Reset.VALUE),
+    "flush-strict": ("spikeloom", Reset.VALUE),
+    "held-fires": ("spikeloom", Reset.VALUE),
+}
+FULL = pytest.mark.full
+DEPTH = NeuronPipeline.LATENCY + 2
+
+
+@pytest.mark.parametrize(
+    "reset", [Reset.SUBTRACT, *(pytest.param(r, marks=FULL) for r in Reset if r != Reset.SUBTRACT)]
+)
+@pytest.mark.parametrize("name", ["spikeloom", *(pytest.param(n, marks=FULL) for n in NUMERICS if n != "spikeloom")])
+def test_neuron(tmp_path: Path, name: str, reset: Reset) -> None:
+    top = NeuronProof(neuron, NUMERICS[name], reset)
+    assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    assert prover.cover(top, tmp_path).passed
+
+
+@pytest.mark.parametrize(
+    "bug", ["fires-at-theta", *(pytest.param(b, marks=FULL) for b in BUGS if b != "fires-at-theta")]
+)
+def test_neuron_catches(tmp_path: Path, bug: str) -> None:
+    name, reset = BUGS[bug]
+    top = NeuronProof(prover.planted(bug), NUMERICS[name], reset)
+    assert not prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH, bounded=True).passed
