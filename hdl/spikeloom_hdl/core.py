@@ -5,11 +5,12 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig, bits_for
-from spikeloom.contract.neuron import LATENCY_BITS, NEVER
-from spikeloom.contract.ring import Counter, Register, Space, spaces
+from spikeloom.contract.neuron import LATENCY_BITS
+from spikeloom.contract.ring import Counter, Space, spaces
 
 from .accumulator import Accumulator
 from .bus import BusSignature, share
+from .drain import Drain
 from .emitter import Emitter
 from .layout import struct
 from .registers import Counters, Registers
@@ -24,15 +25,15 @@ class Core(wiring.Component):
 
         events -> FIFO -> Walker -> Accumulator -> NeuronUnit -> Emitter -> spikes
                                          ^
-                                    drains, a row every groups cycles
+                                       Drain, a row every groups cycles
 
     Events are taken at any time, also while neurons are updated: taking them never depends on sending.
 
     Members
     -------
     events : ``In(stream(flit))``, spikes : ``Out(stream(flit))``
-    start : ``In(1)``, flush : ``In(6)``
-        Begin a tick, while the core is idle; the number of the flush tick, or 0.
+    start : ``In(1)``, phase : ``In(...)``, flush : ``In(6)``
+        Begin a phase of a tick, while the core is idle; its number, and that of the flush tick or 0.
     reset_state : ``In(1)``
         Clear states, sums and the tick, while the core is idle; takes as many cycles as the deeper memory has rows.
     unrouted : ``In(3)``
@@ -52,6 +53,7 @@ class Core(wiring.Component):
                 "events": In(flit),
                 "spikes": Out(flit),
                 "start": In(1),
+                "phase": In(bits_for(config.core.phases)),
                 "flush": In(LATENCY_BITS),
                 "reset_state": In(1),
                 "unrouted": In(3),
@@ -66,10 +68,11 @@ class Core(wiring.Component):
         core = self.config.core
         m.submodules.walker = walker = Walker(self.config)
         m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.submodules.drain = drain = Drain(self.config)
         m.submodules.neurons = neurons = NeuronUnit(self.config)
         m.submodules.emitter = emitter = Emitter(self.config)
         m.submodules.counters = counters = Counters()
-        m.submodules.registers = registers = Registers()
+        m.submodules.registers = registers = Registers(self.config)
         share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
 
         flit = struct(self.config.flit_layout)
@@ -85,7 +88,7 @@ class Core(wiring.Component):
         wiring.connect(m, walker.visits, accumulator.visits)
         wiring.connect(m, emitter.flits, wiring.flipped(self.spikes))
 
-        updating = self._update(m, accumulator, neurons, emitter, counters, registers)
+        self._connect_drain(m, drain, accumulator, neurons, emitter, registers)
         clearing = self._clear(m, accumulator, neurons)
 
         visited = walker.visits.valid & walker.visits.ready
@@ -97,31 +100,33 @@ class Core(wiring.Component):
             counters.step[Counter.WAITS].eq(under_way & ~visited),
             counters.step[Counter.SPIKES].eq(neurons.spikes),
             counters.step[Counter.SATURATIONS].eq(neurons.saturations),
+            counters.step[Counter.STALLS].eq(drain.stalled),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
             self.lost.eq(walker.refused | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
-                & ~updating & ~clearing & ~self.start & ~self.reset_state
+                & ~drain.busy & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m
 
-    def _update(self, m, accumulator, neurons, emitter, counters, registers) -> Value:
-        """Drain the rows in use, no faster than the neuron unit works and the emitter has room for."""
-        core = self.config.core
-        slot = Signal(core.slot_bits, init=core.slots - 1)
-        row = Signal(core.row_bits)
-        left = Signal(core.count_bits)
-        pause = Signal(bits_for(core.groups))
-        room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
-        due = Signal()
+    def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:
+        """Start, rows and credits; drained rows go through the neuron unit to the emitter."""
         fired = Signal()
         m.d.comb += [
-            due.eq((left != 0) & (pause == 0)),
-            accumulator.drain.eq(due & (room != 0)),
-            accumulator.drain_row.eq(row),
-            accumulator.slot.eq(slot),
+            drain.start.eq(self.start),
+            drain.phase.eq(self.phase),
+            drain.flush.eq(self.flush),
+            drain.reset_state.eq(self.reset_state),
+            drain.finished.eq(neurons.fired_valid),
+            drain.fired.eq(fired),
+            drain.popped.eq(emitter.popped),
+            accumulator.drain.eq(drain.drain),
+            accumulator.drain_row.eq(drain.row),
+            accumulator.slot.eq(drain.slot),
+            neurons.tick.eq(drain.tick),
+            neurons.flush.eq(drain.flushing),
             neurons.sums_valid.eq(accumulator.sums_valid),
             neurons.sums_row.eq(accumulator.sums_row),
             neurons.sums.eq(accumulator.sums),
@@ -129,29 +134,8 @@ class Core(wiring.Component):
             emitter.push.eq(neurons.fired_valid & fired),
             emitter.row.eq(neurons.fired_row),
             emitter.fired.eq(neurons.fired),
-            counters.step[Counter.STALLS].eq(due & ~accumulator.drain),
         ]
-        # A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or is popped.
-        given_back = (neurons.fired_valid & ~fired) + emitter.popped
-        m.d.sync += room.eq(room - accumulator.drain + given_back)
-        with m.If(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
-        with m.If(accumulator.drain):
-            m.d.sync += [row.eq(row + 1), left.eq(left - 1), pause.eq(core.groups - 1)]
-        with m.If(self.start):
-            m.d.sync += [
-                slot.eq(slot + 1),
-                row.eq(0),
-                left.eq(registers.values[Register.ROWS]),
-                neurons.flush.eq(self.flush),
-            ]
-            with m.If(started := Signal(name="started")), m.If(neurons.tick != NEVER - 1):
-                m.d.sync += neurons.tick.eq(neurons.tick + 1)
-            with m.Else():
-                m.d.sync += started.eq(1)
-        with m.If(self.reset_state):
-            m.d.sync += [started.eq(0), neurons.tick.eq(0)]
-        return left != 0
+        m.d.comb += [rows.eq(value) for rows, value in zip(drain.rows, registers.values, strict=True)]
 
     def _clear(self, m, accumulator, neurons) -> Value:
         """Write zeros over all sums and states, side by side."""

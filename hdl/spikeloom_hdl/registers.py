@@ -4,8 +4,9 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.layout import COLUMN_BITS
-from spikeloom.contract.ring import Counter, Register, Space
+from spikeloom.contract.ring import Counter, Space, spaces
 
 from .bus import READ_LATENCY, BusSignature
 
@@ -57,19 +58,20 @@ class Registers(wiring.Component):
 
     Members
     -------
-    values : array of ``Out(32)``, by :class:`Register`
+    values : array of ``Out(32)``, by :class:`Register`, one a phase
     bus : ``In(BusSignature())``
         Space REGISTER.
     """
 
-    def __init__(self):
-        super().__init__({"values": Out(COLUMN_BITS).array(len(Register)), "bus": In(BusSignature())})
+    def __init__(self, config: ArrayConfig):
+        count = spaces(config)[Space.REGISTER].depth
+        super().__init__({"values": Out(COLUMN_BITS).array(count), "bus": In(BusSignature())})
 
     def elaborate(self, platform):
         m = Module()
         values = list(self.values)
         written = answer(m, self.bus, Space.REGISTER, values)
-        for register, value in zip(Register, values, strict=True):
+        for register, value in enumerate(values):
             with m.If(written & (self.bus.address == register)):
                 m.d.sync += value.eq(self.bus.data)
         return m

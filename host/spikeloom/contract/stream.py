@@ -65,6 +65,8 @@ class Operation(IntEnum):
     """Answer with DATA, the words of :class:`Info`."""
     PERIOD = 2
     """Start ticks no closer than ``argument`` cycles: real-time mode; 0 runs freely."""
+    PHASES = 3
+    """Each tick has phases 0 to ``argument - 1``; 1 after power-up. Known to boards whose cores have several phases."""
 
 
 class Reply(IntEnum):
@@ -94,7 +96,7 @@ class Error(IntEnum):
     """Codes of an ERROR word."""
 
     OPERATION = 0
-    """CONTROL with an unknown operation; argument: the operation."""
+    """CONTROL with an unknown operation, or more phases than there are; argument: the operation."""
     CORE = 1
     """ACCESS to a core or space that does not exist; argument: core << 5 | space. Its data were taken and dropped."""
     SPIKE = 2
