@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikeloom.compiler.compile import compile
+from spikeloom.compiler.schedule import Kind, schedule
 from spikeloom.compiler.sizing import size_array
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.errors import FitError, SpikeloomError
@@ -58,11 +59,29 @@ def agree(
     return expected
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(seeds, profiles, st.sampled_from((2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
-def test_random_networks(seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]) -> None:
-    network = random_network(seed, profile, bits)
-    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+KINDS: tuple[Kind, ...] = ("pipelined", "layered")
+
+
+def mapped(network: QuantisedNetwork, kind: Kind, grid: tuple[int, int], lanes: tuple[int, int]) -> Image:
+    """An image on an array of its size; phases that it does not need are there, too."""
+    config = size_array(network, *grid, *lanes, plan=schedule(network, kind))
+    if kind == "layered":
+        config = config.with_core(phases=config.core.phases + 1)
+    image = compile(network, config, kind)
+    assert not (kind == "layered" and image.latency)
+    return image
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seeds, profiles, st.sampled_from((2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES),
+    st.sampled_from(KINDS),
+)  # fmt: skip
+def test_random_networks(
+    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int], kind: Kind
+) -> None:
+    network = random_network(seed, profile, bits, tight=kind == "layered")
+    agree(network, mapped(network, kind, grid, lanes), random_samples(network, seed))
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
@@ -75,12 +94,41 @@ def test_one_bit_weights_and_shared_rows(seed: int, profile: Profile, bits: int,
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
+@given(
+    seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES),
+    st.sampled_from(KINDS),
+)  # fmt: skip
 def test_networks_in_space(
-    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]
+    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int], kind: Kind
 ) -> None:
-    network = in_space_network(seed, profile, bits)
-    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+    network = in_space_network(seed, profile, bits, tight=kind == "layered")
+    agree(network, mapped(network, kind, grid, lanes), random_samples(network, seed))
+
+
+def test_rows_lie_in_the_order_of_their_phases() -> None:
+    """Small populations in front, large ones behind: placement goes by weight, rows must not."""
+    ones = {name: np.ones(shape, dtype=np.int64) for name, shape in (("ab", (9, 2)), ("bc", (13, 9)), ("ca", (2, 13)))}
+    network = QuantisedNetwork(
+        inputs=[InputPopulation(name="in", shape=(3,))],
+        populations=[
+            Population(name=name, shape=(size,), theta=1, v_min=-1) for name, size in (("a", 2), ("b", 9), ("c", 13))
+        ],
+        projections=[
+            Projection(source="in", target="a", weights=np.ones((2, 3), dtype=np.int64)),
+            Projection(source="a", target="b", weights=ones["ab"]),
+            Projection(source="b", target="c", weights=ones["bc"]),
+            Projection(source="c", target="a", weights=ones["ca"], delay=1),
+        ],
+        outputs={"out": "c"},
+    )  # fmt: skip
+    image = compile(network, "auto:1x1:4")
+    assert image.config.core.phases == image.phases == 3
+    assert [(s.population, s.phase, s.row0) for s in image.slices] == [("a", 0, 0), ("b", 1, 1), ("c", 2, 4)]
+    assert image.memories[0, Space.REGISTER][:, 0].tolist() == [1, 3, 4]
+    assert image.report["resources"]["phases"]["used"] == 3
+    agree(network, image, {"in": np.ones((1, 6, 3), dtype=np.int64)})
+    with pytest.raises(FitError, match=r"takes 3 phases a tick, the core has 1.*loop "):
+        compile(network, image.config.with_core(phases=1))
 
 
 def test_the_random_networks_reach_what_they_should() -> None:

@@ -90,7 +90,7 @@ def _cut(
                 slices.append(
                     Slice(
                         population=population.name, grid=grid, core=int(n), row0=int(rows_used[n]),
-                        key=NO_KEY, latency=plan.latencies[population.name],
+                        key=NO_KEY, latency=plan.latencies[population.name], phase=plan.phases[population.name],
                     )
                 )  # fmt: skip
                 rows_used[n] += grid.rows(core.lanes)
@@ -106,7 +106,19 @@ def _cut(
                 "or the number of cores"
             )
     order = {p.name: n for n, p in enumerate(network.populations)}
+    slices = _by_phase(slices, core)
     return sorted(slices, key=lambda s: (order[s.population], s.grid.channels[0], s.grid.y[0]))
+
+
+def _by_phase(slices: Sequence[Slice], core: CoreConfig) -> list[Slice]:
+    """The same slices in other rows: on each core, those of an earlier phase lie in front."""
+    next_row: dict[int, int] = {}
+    result = []
+    for s in sorted(slices, key=lambda s: (s.core, s.phase, s.row0)):
+        row0 = next_row.get(s.core, 0)
+        result.append(replace(s, row0=row0))
+        next_row[s.core] = row0 + s.rows(core.lanes)
+    return result
 
 
 def _shares(

@@ -48,6 +48,7 @@ def size_array(
         core=CoreConfig(
             lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
             coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
+            phases=plan.phase_count,
             sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
@@ -91,7 +92,7 @@ def _entries(network: QuantisedNetwork, placement: Placement, config: ArrayConfi
     return reserved
 
 
-def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:
+def auto(network: QuantisedNetwork, text: str = "auto", plan: Schedule | None = None) -> ArrayConfig:
     """The array of "auto", "auto:WxH" or "auto:WxH:LANES". Raises :class:`FitError` for any other text."""
     _, *parts = text.split(":")
     try:
@@ -102,10 +103,10 @@ def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:
     if width < 0 or len(parts) > 2:
         raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT or auto:WIDTHxHEIGHT:LANES")
     if parts:
-        return size_array(network, width, height, lanes)
+        return size_array(network, width, height, lanes, plan=plan)
     for grid in AUTO_GRIDS:
         try:
-            config = size_array(network, *grid, lanes)
+            config = size_array(network, *grid, lanes, plan=plan)
         except FitError:
             if grid == AUTO_GRIDS[-1]:
                 raise
