@@ -140,7 +140,9 @@ class _Model:
         for n, synapses in enumerate(self.synapses):
             if synapses.source not in spikes:
                 arriving = self.sources[synapses.source][window]
-                arriving = arriving != 0 if synapses.source in self.graded else arriving  # one event, whatever it carries
+                arriving = (
+                    arriving != 0 if synapses.source in self.graded else arriving
+                )  # one event, whatever it carries
                 spikes[synapses.source] = arriving.sum(axis=1, dtype=np.int64)
             self.events[window, n] = spikes[synapses.source].sum(axis=1)
             self.operations[window, n] = spikes[synapses.source] @ synapses.fanout
