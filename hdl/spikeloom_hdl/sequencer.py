@@ -17,7 +17,6 @@ from spikeloom.contract.stream import (
     DONE_LAYOUT,
     ERROR_LAYOUT,
     MAGIC,
-    SPIKE_LAYOUT,
     TICK_COUNT_BITS,
     TICK_LAYOUT,
     Command,
@@ -26,6 +25,7 @@ from spikeloom.contract.stream import (
     Operation,
     Reply,
     digest_words,
+    spike_layout,
 )
 
 from .layout import struct
@@ -137,7 +137,8 @@ class Sequencer(wiring.Component):
         spike, tick, access, control = (
             Signal(struct(layout), name=name)
             for layout, name in (
-                (SPIKE_LAYOUT, "spike"), (TICK_LAYOUT, "tick"), (ACCESS_LAYOUT, "access"), (CONTROL_LAYOUT, "control"),
+                (spike_layout(self.config), "spike"), (TICK_LAYOUT, "tick"),
+                (ACCESS_LAYOUT, "access"), (CONTROL_LAYOUT, "control"),
             )
         )  # fmt: skip
         for view in (spike, tick, access, control):
@@ -283,6 +284,7 @@ class Sequencer(wiring.Component):
                                 inject.valid.eq(1),
                                 inject.p.key.eq(spike.key),
                                 inject.p.index.eq(spike.index),
+                                *([inject.p.payload.eq(spike.payload)] if self.config.payload_bits else []),
                             ]
                     with m.Elif(~running & rest):
                         m.d.comb += rx.ready.eq(1)

@@ -24,13 +24,13 @@ from spikeloom.contract.stream import (
     DONE_LAYOUT,
     ERROR_LAYOUT,
     MAGIC,
-    SPIKE_LAYOUT,
     TICK_LAYOUT,
     Command,
     Error,
     Operation,
     Reply,
     digest_words,
+    spike_layout,
 )
 
 
@@ -101,11 +101,11 @@ class ModelArray:
             return True
         self.rx.popleft()
         if kind is Command.SPIKE:
-            spike = {n: int(v) for n, v in SPIKE_LAYOUT.unpack(word).items()}
+            spike = {n: int(v) for n, v in spike_layout(self.config).unpack(word).items()}
             if spike["key"] >= self.config.keys or spike["index"] >> self.config.index_bits:
                 self._error(Error.SPIKE, spike["key"])
             else:
-                self._deliver(self.tick - 1, 0, Port.LINK, spike["key"], spike["index"])
+                self._deliver(self.tick - 1, 0, Port.LINK, spike["key"], spike["index"], spike.get("payload", 1))
         elif kind is Command.TICK:
             tick = {n: int(v) for n, v in TICK_LAYOUT.unpack(word).items()}
             if not tick["count"]:
@@ -163,7 +163,7 @@ class ModelArray:
 
     # The fabric.
 
-    def _deliver(self, tick: int, core: int, port: Port, key: int, index: int) -> None:
+    def _deliver(self, tick: int, core: int, port: Port, key: int, index: int, payload: int = 1) -> None:
         """One spike from a port of a router to wherever its key's masks lead; ``tick`` is the one it was fired in."""
         at: deque[tuple[int, Port]] = deque([(core, port)])
         visited = set()
@@ -180,9 +180,11 @@ class ModelArray:
                     continue
                 if out is Port.LINK:
                     assert here == 0
-                    self.tx.extend(SPIKE_LAYOUT.pack({"kind": Reply.SPIKE, "key": key, "index": index}).tolist())
+                    word = {"kind": Reply.SPIKE, "key": key, "index": index}
+                    word |= {"payload": payload} if self.config.payload_bits else {}
+                    self.tx.extend(spike_layout(self.config).pack(word).tolist())
                 elif out is Port.CORE:
-                    self._walk(here, tick, key, index)
+                    self._walk(here, tick, key, index, payload)
                 else:
                     assert out is not came, "a route turns back"
                     at.append((neighbour(self.config, here, out), OPPOSITE[out]))
@@ -200,7 +202,7 @@ class ModelArray:
         count = self.memory[core, Space.COUNTER]
         count[counter, 0] = (int(count[counter, 0]) + amount) % (1 << COLUMN_BITS)
 
-    def _walk(self, core: int, tick: int, key: int, index: int) -> None:
+    def _walk(self, core: int, tick: int, key: int, index: int, payload: int) -> None:
         entry = {n: int(v[key]) for n, v in self._fields(core, Space.KEY).items()}
         self._count(core, Counter.EVENTS)
         if not entry["count"] or index >= entry["sources"]:
@@ -223,7 +225,7 @@ class ModelArray:
                 if self.config.numerics.weight_bits == 1:
                     weights = 1 - 2 * weights
                 lanes = self.config.core.lanes
-                self.acc[core, slot, row * lanes : (row + 1) * lanes] += weights
+                self.acc[core, slot, row * lanes : (row + 1) * lanes] += weights * payload
             self._count(core, Counter.WORDS, len(visits))
             self._count(core, Counter.SYNAPSES, synapses)
 

@@ -27,7 +27,7 @@ def numerics(rng: np.random.Generator, profile: Profile, weight_bits: int) -> Nu
         profile=profile,
         weight_bits=weight_bits,
         fraction_bits=6 if loihi else int(rng.integers(0, 9)),
-        accumulator_bits=20,
+        accumulator_bits=24,
         state_bits=int(rng.choice([16, 24]) if loihi else rng.integers(12, 33)),
     )
 
@@ -158,12 +158,12 @@ def in_space_network(
     the loop over layers has one tick of delay, which only the layered schedule can run."""
     rng = np.random.default_rng([seed, 1])
     q = given or numerics(rng, profile, weight_bits)
-    kind = InputKind.COUNTS if rng.random() < 0.3 else InputKind.SPIKES
+    kind = rng.choice([InputKind.SPIKES, InputKind.SPIKES, InputKind.COUNTS, InputKind.GRADED])
     flat = rng.random() < 0.25
     shape: tuple[int, ...] = (int(rng.integers(1, 4)), int(rng.integers(1, 9)))
     if not flat:
         shape = (*shape, int(rng.integers(1, 8)))
-    most = 3 if kind is InputKind.COUNTS else 1
+    most = {InputKind.COUNTS: 3, InputKind.GRADED: 11}.get(kind, 1)
     inputs = [InputPopulation(name="in", shape=shape, kind=kind, max_count=most)]
     layers: list[Population] = []
     projections: list[Projection] = []

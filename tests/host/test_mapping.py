@@ -13,6 +13,7 @@ from spikeloom.compiler.sizing import size_array
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.errors import FitError, SpikeloomError
 from spikeloom.contract.fabric import Port
+from spikeloom.contract.geometry import Convolution
 from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
 from spikeloom.contract.neuron import NEVER
 from spikeloom.contract.numerics import Numerics, Profile
@@ -225,10 +226,10 @@ def test_what_nobody_hears_is_not_sent() -> None:
 PLANTED = {
     Space.WEIGHT: {"weight": 1},
     Space.WORD_ROW: {"row": 1},
-    Space.ENTRY: {"word": 1, "row": 1, "count": 1, "fanout": 1, "valid": 1},
+    Space.ENTRY: {"word": 1, "count": 1, "fanout": 1, "valid": 1},
     Space.KEY: {"first": 1, "count": 1},
     Space.PROJECTION: {"base": 1, "row": 1, "first": 1, "delay": 2},
-    Space.COORDINATE: {"bits": 1, "table": 1, "scale": 1, "count": 1, "fanout": 1, "word_step": 1, "row_step": 1},
+    Space.COORDINATE: {"bits": 1, "scale": 1, "count": 1, "fanout": 1},
     Space.EMISSION: {"index": 1, "key": 1, "valid": 1},
     Space.PARAMETER: {"theta": 1 << 6, "latency": 1, "beta": 1 << 11},
     Space.BIAS: {"bias": 1 << 5},
@@ -259,6 +260,44 @@ def test_planted_bugs_are_caught(space: Space, field: str) -> None:
     assert caught >= (1 if field == "beta" else len(records) / 2), f"{caught} of {len(records)}"
 
 
+IN_SPACE = {
+    Space.ENTRY: {"word": 1, "row": 1, "count": 1},
+    Space.COORDINATE: {"bits": 1, "table": 1, "scale": 1, "word_step": 1, "row_step": 1},
+}
+
+
+@pytest.mark.parametrize(("space", "field"), [(space, field) for space in IN_SPACE for field in IN_SPACE[space]])
+def test_planted_bugs_in_space_are_caught(space: Space, field: str) -> None:
+    rng = np.random.default_rng(5)
+    edge = Projection(
+        source="in", target="a", weights=rng.integers(-3, 9, (4, 2, 3, 3)), convolution=Convolution(padding=(1, 1))
+    )
+    network = QuantisedNetwork(
+        inputs=[InputPopulation(name="in", shape=(2, 4, 5))],
+        populations=[Population(name="a", shape=(4, 4, 5), theta=30, v_min=-100)],
+        projections=[edge],
+        outputs={"out": "a"},
+    )
+    image = compile(network, size_array(network, 1, 1, 4, 2))
+    samples = {"in": (rng.random((2, 8, 2, 4, 5)) < 0.3).astype(np.int64)}
+    agree(network, image, samples)
+    layout, caught = spaces(image.config)[space].layout, 0
+    records = range(image.used[0, space])
+    # The last coordinate has no steps, and no table here.
+    mattering = [n for n in records if space is Space.ENTRY or field in ("bits", "scale", "table") or n < 2]
+    for record in mattering:
+        memory = image.memories[0, space].copy()
+        values = layout.unpack(memory)
+        values[field].reshape(len(memory), -1)[record, 0] ^= IN_SPACE[space][field]
+        memory[:, : layout.columns] = layout.pack(values)
+        broken = replace(image, memories={**image.memories, (0, space): memory})
+        try:
+            agree(network, broken, samples)
+        except (AssertionError, SpikeloomError, IndexError, ValueError, KeyError):
+            caught += 1
+    assert caught >= len(mattering) / 2, f"{caught} of {len(mattering)}"
+
+
 def test_refusals() -> None:
     weights = np.ones((6, 2), dtype=np.int64)
     config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
@@ -267,7 +306,7 @@ def test_refusals() -> None:
     shared = config.with_core(parameters_per_neuron=False)
     with pytest.raises(FitError, match=r"theta differs.*parameters_per_neuron = True.*scale=\"layer\""):
         compile(two_layers(weights, theta=np.arange(6)), shared)
-    with pytest.raises(FitError, match=r"unused lanes.*parameters_per_neuron"):
+    with pytest.raises(FitError, match=r"lanes of its rows are unused.*parameters_per_neuron"):
         compile(two_layers(weights, theta=-1), shared)
     binary = Numerics(weight_bits=1)
     gaps = weights * (np.arange(6) != 2)[:, None]

@@ -42,6 +42,11 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind
             f"accumulator_bits: the weights of one tick can sum up to {needed} bits, the array's accumulators have "
             f"{config.numerics.accumulator_bits}: raise accumulator_bits to {needed} (12 to 24), or scale weights down"
         )
+    if needed > network.numerics.accumulator_bits:
+        raise FitError(
+            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need {needed}: "
+            "give its numerics that many"
+        )
     check_phases(network, plan, config.core.phases)
     check_slots(network, plan, config.core.slots)
     placement = place(network, config, plan)
