@@ -14,7 +14,7 @@ from spikeloom.contract.network import InputKind, InputPopulation, Population, P
 from spikeloom.contract.numerics import Numerics, Profile
 
 ARRAY = ArrayConfig(
-    width=2, key_bits=6, index_bits=12,
+    width=2, key_bits=6, index_bits=12, payload_bits=4,
     core=CoreConfig(
         lanes=4, rows=512, words=8192, slots=16, projections=64, coordinates=192, entries=1024, sparse=True, phases=8,
         event_fifo=4, spike_fifo=4, numerics=Numerics(fraction_bits=3, state_bits=16, accumulator_bits=20),
@@ -22,7 +22,7 @@ ARRAY = ArrayConfig(
 )  # fmt: skip
 """One build holds every network that is drawn."""
 
-QUICK, FULL = 10, 300
+QUICK, FULL = 20, 300
 TICKS = 8
 
 pytestmark = pytest.mark.xdist_group("layered")
