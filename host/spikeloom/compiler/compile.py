@@ -40,8 +40,8 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
         )
     if needed > network.numerics.accumulator_bits:
         raise FitError(
-            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need {needed}: "
-            "give its numerics that many"
+            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need "
+            f"{needed}: give its numerics that many"
         )
     plan = schedule(network)
     check_slots(network, plan, config.core.slots)
