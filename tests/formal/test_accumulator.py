@@ -11,8 +11,10 @@ holds for all. The specification keeps a shadow of that sum, and of its lane's w
 * weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
   a write to ACCUMULATOR over the bus, and ``clear``, set the shadow; a read over the bus answers with it.
 
-Assumed: bus and clear are used at rest only (idle, no visit, no drain), and not both in one cycle; addresses on the bus
-lie within the memories. Widths: ``CONFIGS``; sums wrap, so narrow ones reach all their corners.
+Assumed: bus and clear are used at rest only (idle, no visit, no drain), not both in one cycle, and nothing begins in
+the cycle after an access; addresses on the bus lie within the memories.
+
+Widths: ``CONFIGS``; sums wrap, so narrow ones reach all their corners.
 """
 
 from pathlib import Path
@@ -28,6 +30,7 @@ from amaranth.lib.wiring import In
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space
 from spikeloom_hdl import accumulator
+from spikeloom_hdl.accumulator import Accumulator
 from spikeloom_hdl.bus import READ_LATENCY, BusSignature
 from spikeloom_hdl.walker import visit_layout
 
@@ -70,6 +73,8 @@ class AccumulatorProof(prover.Top):
         wiring.connect(m, wiring.flipped(bus), dut.bus)
         work = self.visit_valid | self.drain | ~dut.idle
         m.d.comb += [Assume(~(bus.valid & (work | self.clear))), Assume(~(self.clear & work))]
+        accessed = prover.past(m, bus.valid, 1, "accessed")
+        m.d.comb += Assume(~(accessed & (self.visit_valid | self.drain | self.clear)))
         m.d.comb += Assume(bus.address < Mux(bus.space == Space.ACCUMULATOR, core.accumulator_depth, core.words))
         m.d.comb += Assert(dut.visits.ready == ~self.drain)
 
@@ -130,16 +135,22 @@ class AccumulatorProof(prover.Top):
             with m.If(was_tracked):
                 m.d.comb += Assert(sums == handed)
 
-        # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update.
+        # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update, and
+        # what comes over the bus may be a cycle late.
+        def is_copy(memory: Value, copy: Value, name: str) -> None:
+            late = accessed & (memory == prover.past(m, copy, 1, f"{name}_before"))
+            m.d.comb += Assert((memory == copy) | late)
+
         in_memory = Signal(acc_bits)
         m.d.sync += in_memory.eq(Mux(at_rest, set_to, shadow))
         with m.If(at_rest):
             m.d.sync += shadow.eq(set_to)
-        m.d.comb += Assert(Array(self.sums_memory)[address].as_value().word_select(lane, acc_bits) == in_memory)
+        memory = Array(self.sums_memory)[address].as_value().word_select(lane, acc_bits)
+        is_copy(memory, in_memory, "in_memory")
         for n in range(core.words):
-            m.d.comb += Assert(self.weight_memory[n].word_select(lane, weight_bits) == weights[n])
+            is_copy(self.weight_memory[n].word_select(lane, weight_bits), weights[n], f"weight{n}")
             if core.sparse:
-                m.d.comb += Assert(self.row_memory[n] == rows[n])
+                is_copy(self.row_memory[n], rows[n], f"word_row{n}")
 
         # A read over the bus.
         asks = bus.valid & ~bus.write & (bus.space == Space.ACCUMULATOR) & (bus.address == address)
@@ -168,13 +179,13 @@ class AccumulatorProof(prover.Top):
 FULL = pytest.mark.full
 CONFIGS = {
     "2 rows": {},
-    "sparse": {"pointers": 2},
+    "sparse": {"sparse": True},
     "1 bit": {"lanes": 3, "numerics": small.numerics(weight_bits=1, accumulator_bits=3)},
     "4 rows, 4 slots": {"rows": 4, "slots": 4, "words": 4},
-    "contract": {"rows": 4, "slots": 4, "words": 8, "pointers": 4, "numerics": Numerics()},
+    "contract": {"rows": 4, "slots": 4, "words": 8, "sparse": True, "numerics": Numerics()},
 }
 """The last one is within the contract: 8-bit weights, 16-bit sums."""
-DEPTH = 8
+DEPTH = Accumulator.DRAIN_LATENCY + 4
 BUGS = ["forward-1", "forward-2", "forward-other-slot", "sum-narrow", "drain-keeps", "delay-plus-1"]
 
 
