@@ -17,7 +17,7 @@ class BusSignature(wiring.Signature):
     Members
     -------
     valid, write : ``Out(1)``
-        An access in this cycle; a write takes effect in the next.
+        An access in this cycle; a write takes effect within two.
     space, address, data : ``Out(...)``
         As on the ring: :mod:`spikeloom.contract.ring`.
     read_data : ``In(32)``

@@ -71,7 +71,7 @@ class Core(wiring.Component):
         m.submodules.drain = drain = Drain(self.config)
         m.submodules.neurons = neurons = NeuronUnit(self.config)
         m.submodules.emitter = emitter = Emitter(self.config)
-        m.submodules.counters = counters = Counters()
+        m.submodules.counters = counters = Counters(self._steps(walker.synapses))
         m.submodules.registers = registers = Registers(self.config)
         share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
 
@@ -103,13 +103,20 @@ class Core(wiring.Component):
             counters.step[Counter.STALLS].eq(drain.stalled),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
-            self.lost.eq(walker.refused | (self.unrouted != 0)),
+            self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
                 & ~drain.busy & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m
+
+    def _steps(self, synapses: Value) -> list[int]:
+        """What each counter grows by in a cycle, at most."""
+        group = self.config.core.group
+        most = dict.fromkeys(Counter, 1)
+        most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.SPIKES: group, Counter.SATURATIONS: 2 * group}
+        return [*(most | {Counter.UNROUTED: (1 << len(self.unrouted)) - 1}).values()]
 
     def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:
         """Start, rows and credits; drained rows go through the neuron unit to the emitter."""

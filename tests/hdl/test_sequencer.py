@@ -78,7 +78,8 @@ class Habits:
 class Seen:
     """What the sequencer did, in order, each with its cycle."""
 
-    events: list = field(default_factory=list)  # ("spike", key, index), ("start", flush, phase), ("reset",), ("packet", .)
+    # ("spike", key, index), ("start", flush, phase), ("reset",), ("packet", ...)
+    events: list = field(default_factory=list)
     starts: list = field(default_factory=list)  # of ticks, not of later phases
     spikes: list = field(default_factory=list)
     packets: list = field(default_factory=list)

@@ -213,9 +213,7 @@ def in_space_network(
     layers.append(last)
     if len(layers) > 1 and rng.random() < 0.4 and weight_bits > 1:  # from the last one back into space
         delay, sparse = 1 if tight else 8, bool(rng.random() < 0.5)
-        projections.append(
-            projection(rng, "last", layers[0].name, (layers[0].size, last.size), delay, q, sparse)
-        )
+        projections.append(projection(rng, "last", layers[0].name, (layers[0].size, last.size), delay, q, sparse))
     return QuantisedNetwork(
         numerics=q, inputs=inputs, populations=layers, projections=projections, outputs={"out": "last"}
     )

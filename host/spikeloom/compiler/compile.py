@@ -44,8 +44,8 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind
         )
     if needed > network.numerics.accumulator_bits:
         raise FitError(
-            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need {needed}: "
-            "give its numerics that many"
+            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need "
+            f"{needed}: give its numerics that many"
         )
     check_phases(network, plan, config.core.phases)
     check_slots(network, plan, config.core.slots)

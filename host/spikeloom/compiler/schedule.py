@@ -81,8 +81,8 @@ def _pipelined(network: QuantisedNetwork) -> Schedule:
     latencies, loop, delay = _longest_paths(network, inner)
     if loop:
         raise NetworkError(
-            f"network: the loop {' -> '.join([*loop, loop[0]])} has a delay of {delay} ticks for {len(loop)} edges; the "
-            "pipelined schedule needs one tick an edge. Give its projections more delay, or choose the layered "
+            f"network: the loop {' -> '.join([*loop, loop[0]])} has a delay of {delay} ticks for {len(loop)} edges; "
+            "the pipelined schedule needs one tick an edge. Give its projections more delay, or choose the layered "
             "schedule, on an array of several phases"
         )
     for name, latency in latencies.items():
@@ -123,9 +123,7 @@ def _layered(network: QuantisedNetwork) -> Schedule:
     return plan
 
 
-def _longest_paths(
-    network: QuantisedNetwork, edges: Sequence[Projection]
-) -> tuple[dict[str, int], list[str], int]:
+def _longest_paths(network: QuantisedNetwork, edges: Sequence[Projection]) -> tuple[dict[str, int], list[str], int]:
     """Least ``x`` of each population with ``x(target) - x(source) + delay >= 1`` on every edge.
 
     Where there is none, the populations of a loop in the spikes' direction, and its delay.
