@@ -40,9 +40,11 @@ WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
 NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
 LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
 EMITTER = ("tests/hdl/test_emitter.py::test_emitter[8 lanes]",)
+DRAIN = ("tests/hdl/test_drain.py::test_drain[5 phases]",)
 CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
 ROUTER = ("tests/hdl/test_router.py",)
-SEQUENCER = ("tests/hdl/test_sequencer.py",)
+SEQUENCER = ("tests/hdl/test_sequencer.py::test_sequencer[1]",)
+PHASES = ("tests/hdl/test_sequencer.py::test_sequencer[5]",)
 ARRAY = ("tests/hdl/test_array.py::test_array",)
 REST = ("tests/hdl/test_core_rest.py::test_core_rest",)
 
@@ -329,9 +331,9 @@ MUTATIONS = (
     ),
     Mutation(
         name="tick-survives-reset",
-        file="core.py",
-        old="[started.eq(0), neurons.tick.eq(0)]",
-        new="[neurons.tick.eq(0)]",
+        file="drain.py",
+        old="[started.eq(0), self.tick.eq(0)]",
+        new="[self.tick.eq(0)]",
         why="after a reset the deeper populations start a tick early",
         tests=CORE,
     ),
@@ -345,9 +347,9 @@ MUTATIONS = (
     ),
     Mutation(
         name="credit-leak",
-        file="core.py",
-        old="(neurons.fired_valid & ~fired) + emitter.popped",
-        new="(neurons.fired_valid & ~fired) | emitter.popped",
+        file="drain.py",
+        old="(self.finished & ~self.fired) + self.popped",
+        new="(self.finished & ~self.fired) | self.popped",
         why="two places given back in one cycle count as one: the core works ever slower",
         tests=REST,
     ),
@@ -394,8 +396,8 @@ MUTATIONS = (
     Mutation(
         name="done-early",
         file="sequencer.py",
-        old="with m.If(running & rest):",
-        new="with m.If(running & ~unsettled.any()):",
+        old="with m.Elif(running & rest):",
+        new="with m.Elif(running & ~unsettled.any()):",
         why="DONE comes before the spikes of its tick",
         tests=SEQUENCER,
     ),
@@ -406,6 +408,38 @@ MUTATIONS = (
         new='m.next = "COMMAND"',
         why="spikes sent behind a reset are cleared with the sums (a bug that was there)",
         tests=(*SEQUENCER, *ARRAY),
+    ),
+    Mutation(
+        name="phase-without-barrier",
+        file="sequencer.py",
+        old="with m.If(running & rest & ~in_last_phase):",
+        new="with m.If(running & ~unsettled.any() & ~in_last_phase):",
+        why="a phase begins before what the one in front has sent is walked",
+        tests=PHASES,
+    ),
+    Mutation(
+        name="phases-survive-tick",
+        file="sequencer.py",
+        old="self.phase.eq(0),",
+        new="",
+        why="from the second tick on only the last phase runs",
+        tests=PHASES,
+    ),
+    Mutation(
+        name="slot-every-phase",
+        file="drain.py",
+        old="with m.If(first):",
+        new="with m.If(1):",
+        why="slot, tick and rows begin anew in every phase",
+        tests=DRAIN,
+    ),
+    Mutation(
+        name="rows-of-phase-0",
+        file="drain.py",
+        old="Array(self.rows)[self.phase] if",
+        new="self.rows[0] if",
+        why="every phase drains as many rows as the first one",
+        tests=DRAIN,
     ),
 )
 """All of them must be caught."""
