@@ -39,7 +39,8 @@ class Accumulator(wiring.Component):
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, 6 cycles after ``drain``: ``sums_valid`` for one cycle, the others until the next one.
+        A drained row, ``drain_latency`` cycles (6, with payloads 7) after ``drain``: ``sums_valid`` for one cycle, the
+        others until the next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -49,9 +50,11 @@ class Accumulator(wiring.Component):
     """
 
     DRAIN_LATENCY = 6
+    """Without payloads; those take one more."""
 
     def __init__(self, config: ArrayConfig):
         self.config = config
+        self.drain_latency = self.DRAIN_LATENCY + (config.payload_bits > 0)
         core = config.core
         super().__init__(
             {
@@ -98,6 +101,7 @@ class Accumulator(wiring.Component):
             slot=slot,
             sparse=visit.sparse & ~self.drain,
             word=visit.word,
+            **({"payload": visit.payload} if self.config.payload_bits else {}),
         )
         busy = [pipe["visit"], pipe["drain"]]
         pipe.step()
@@ -112,8 +116,22 @@ class Accumulator(wiring.Component):
             pipe.step()
             busy += [pipe["visit"], pipe["drain"]]
 
-        # locate: where this operation adds, and whether one of the three in front of it adds there, too
+        stored = data.View(weights.data.shape(), weights.data.as_value())
+        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
         row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
+        pipe.drop("sparse")
+        if self.config.payload_bits:
+            # multiply: an event counts as often as its payload says
+            wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
+            products = [Signal(wide, name=f"product{n}") for n in range(core.lanes)]
+            m.d.sync += [product.eq(lane * pipe["payload"]) for product, lane in zip(products, lanes, strict=True)]
+            pipe.drop("payload")
+            pipe.set(row=row)
+            pipe.step()
+            busy += [pipe["visit"], pipe["drain"]]
+            row, lanes = pipe["row"], products
+
+        # locate: where this operation adds, and whether one of the three in front of it adds there, too
         address = Signal(core.slot_bits + core.row_bits)
         m.d.comb += [address.eq(Cat(row, pipe["slot"])), sums.address.eq(address), sums.enable.eq(1)]
         ahead = [Signal.like(address, name=f"ahead{n}") for n in range(3)]
@@ -133,8 +151,8 @@ class Accumulator(wiring.Component):
         result = Signal(row_shape)  # of cycle 6: zeros, unless a visit is there
         oldest = Signal(row_shape)
         m.d.sync += oldest.eq(Mux(hit[2], result, 0))
-        pipe.set(row=row, weights=weights.data.as_value(), newest=hit[0], second=hit[1])
-        pipe.drop("sparse", "slot")
+        pipe.set(row=row, newest=hit[0], second=hit[1], **{f"weight{n}": lane for n, lane in enumerate(lanes)})
+        pipe.drop("slot")
         pipe.step()
         busy += [pipe["visit"], pipe["drain"]]
 
@@ -143,14 +161,13 @@ class Accumulator(wiring.Component):
         second = Mux(pipe["second"], result.as_value(), 0)
         m.d.sync += present.eq(sums.data.as_value() | oldest.as_value() | second)
         # A drain adds nothing to what it reads.
-        word = data.View(weights.data.shape(), pipe["weights"])
-        weight = Signal(data.ArrayLayout(signed(max(2, core.numerics.weight_bits)), core.lanes))
-        for lane in range(core.lanes):
-            m.d.sync += weight[lane].eq(Mux(pipe["drain"], 0, self._weight(word[lane].weight)))
+        weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
+        for n in range(core.lanes):
+            m.d.sync += weight[n].eq(Mux(pipe["drain"], 0, pipe[f"weight{n}"]))
         # The operation right in front adds in this cycle: its result is wanted, or not.
         newest = Signal(row_shape)
         follows = pipe["newest"]
-        pipe.drop("newest", "second", "weights")
+        pipe.drop("newest", "second", *(f"weight{n}" for n in range(core.lanes)))
         pipe.step()
         busy += [pipe["visit"], pipe["drain"]]
         m.d.sync += newest.eq(Mux(follows & pipe["visit"], total, 0))

@@ -240,7 +240,7 @@ class ArrayConfig:
         check_range("array", "key_bits", self.key_bits, 1, KEY_BITS_MAX)
         check_range("array", "payload_bits", self.payload_bits, 0, PAYLOAD_BITS_MAX)
         most = INDEX_BITS_MAX - self.payload_bits
-        check_range("array", "index_bits", self.index_bits, bits_for(self.core.neurons), most)
+        check_range("array", "index_bits", self.index_bits, 1, most)
 
     @property
     def cores(self) -> int:
