@@ -90,6 +90,7 @@ class Core(wiring.Component):
 
         visited = walker.visits.valid & walker.visits.ready
         under_way = (queue.level != 0) | ~walker.idle
+        working = updating | ~accumulator.idle | ~neurons.idle
         m.d.comb += [
             counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en),
             counters.step[Counter.WORDS].eq(visited),
@@ -99,10 +100,12 @@ class Core(wiring.Component):
             counters.step[Counter.SATURATIONS].eq(neurons.saturations),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
+            counters.step[Counter.DRAINS].eq(walker.visits.valid & accumulator.drain),
+            counters.step[Counter.UPDATES].eq(~under_way & working),
+            counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
             self.lost.eq(walker.refused | (self.unrouted != 0)),
             self.idle.eq(
-                ~under_way & accumulator.idle & neurons.idle & emitter.idle
-                & ~updating & ~clearing & ~self.start & ~self.reset_state
+                ~under_way & ~working & emitter.idle & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m
