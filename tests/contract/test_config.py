@@ -90,7 +90,7 @@ def test_dicts_of_another_shape_are_refused() -> None:
         (Numerics, {"profile": "xylo"}, "numerics: profile must be one of .* not 'xylo'"),
         (Numerics, {"profile": "loihi"}, "the loihi profile has fraction_bits 6, not 4"),
         (CoreConfig, {"lanes": 0}, "core: lanes must be 1 to 128, not 0"),
-        (CoreConfig, {"rows": 1025}, "core: rows must be 1 to 1024, not 1025"),
+        (CoreConfig, {"rows": 4097}, "core: rows must be 1 to 4096, not 4097"),
         (CoreConfig, {"words": 1}, "core: words must be 2 to 262144, not 1"),
         (CoreConfig, {"slots": 6}, "core: slots must be a power of two, not 6"),
         (CoreConfig, {"event_fifo": 3}, "core: event_fifo must be a power of two, not 3"),

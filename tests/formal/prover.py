@@ -61,11 +61,11 @@ class Top(wiring.Component):
     Attributes
     ----------
     probes :
-        ``In`` members that show the contents of a memory of the unit, row 0 lowest: its path, its number of rows.
-        k-induction needs them where a specification's copy of a memory must be told to be one.
+        ``In`` members that show something inside of the unit, for the invariants of an induction: the path of a
+        signal, or the path of a memory and its number of rows (row 0 lowest). A path that is not there is an error.
     """
 
-    probes: ClassVar[dict[str, tuple[str, int]]] = {}
+    probes: ClassVar[dict[str, str | tuple[str, int]]] = {}
 
 
 def start(m: Module) -> Signal:
@@ -119,8 +119,9 @@ def _sby(top: Top, folder: Path, mode: str, engine: str, depth: int) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(text)
     script = ["read_rtlil top.il", "prep -flatten -top top", "memory_map -formal"]
-    for name, (memory, rows) in top.probes.items():
-        words = ",".join(f"\\{memory}[{row}]" for row in reversed(range(rows)))
+    for name, probed in top.probes.items():
+        path, rows = (probed, 0) if isinstance(probed, str) else probed
+        words = ",".join(f"\\{path}[{row}]" for row in reversed(range(rows))) if rows else f"\\{path}"
         script += [f"delete -input top/w:{name}", "select top", f"connect -set {name} {words}", "select -clear"]
     script.append("opt_clean")
     options = [f"mode {mode}", f"depth {depth}", f"vcd {VCD}"]

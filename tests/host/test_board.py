@@ -194,7 +194,7 @@ def test_the_wrong_board_and_no_board() -> None:
         def _data(self, words: list[int]) -> None:
             super()._data([words[0] ^ 6, *words[1:]])
 
-    with pytest.raises(ImageError, match=r"format 7, this program 1"):
+    with pytest.raises(ImageError, match=r"format 4, this program 2"):
         Board(Older(IMAGE.config), IMAGE)
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from spikeloom.compiler.graph import FloatInput, FloatPopulation, FloatProjection, Network
 from spikeloom.compiler.nir_import import load
 from spikeloom.compiler.overflow import accumulator_bits_needed, accumulator_bounds
 from spikeloom.compiler.quantise import quantise
 from spikeloom.contract.errors import NetworkError
+from spikeloom.contract.geometry import Convolution, Pool
 from spikeloom.contract.network import InputKind, QuantisedNetwork
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DEFAULT, EXACT, LOIHI, SMALL, Numerics
@@ -242,6 +244,144 @@ def test_everything_fits_and_nothing_is_clipped(
             slack = 0.5 * step + np.abs(e.weights).max(initial=0) / np.maximum(p.theta, 1) + 1e-9
             assert (np.abs(got.weights * step[:, None] - e.weights) <= slack[:, None] * 1.01).all()
     json.dumps(q.report)
+
+
+# Convolutions and pools
+
+
+def space(
+    kernel: np.ndarray,
+    pool: Pool | None = None,
+    dense: np.ndarray | None = None,
+    convolution: Convolution | None = None,
+    **parameters: object,
+) -> Network:
+    """``in (C, 4, 4) -> n``, through a kernel, behind a pool or not; and ``more (3,) -> n`` through a matrix."""
+    channels = kernel.shape[1] * (convolution.groups if convolution else 1)
+    edge = FloatProjection(
+        source="in", target="n", weights=kernel, convolution=convolution or Convolution(), pool=pool
+    )  # fmt: skip
+    inputs, projections = [FloatInput(name="in", shape=(channels, 4, 4))], [edge]
+    if dense is not None:
+        inputs.append(FloatInput(name="more", shape=(3,)))
+        projections.append(FloatProjection(source="more", target="n", weights=dense))
+    given = {"theta": 1.0} | parameters
+    return Network(
+        inputs=inputs, projections=projections, outputs={"out": "n"},
+        populations=[FloatPopulation(name="n", shape=(len(kernel), 2, 2), **given)],  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+K = np.array([[0.5, -0.25], [0.1, 0.2]]).reshape(2, 1, 1, 2)
+HALF = Pool(size=(2, 2), stride=(2, 2))
+
+
+def test_neurons_of_a_channel_share_a_scale() -> None:
+    q = quantise(space(K, theta=np.arange(1, 9) / 4))
+    assert weights_of(q).reshape(2, 2).tolist() == [[127, -64], [64, 127]]
+    unit = np.repeat([254.0, 635.0], 4) * 16
+    assert q.population("n").theta.tolist() == np.rint(np.arange(1, 9) / 4 * unit).tolist()
+    assert q.projections[0].convolution == Convolution()
+    (line,) = q.report["layers"]
+    assert (line["name"], line["neurons"], line["scale_min"], line["scale_max"]) == ("n", 8, 254, 635)
+
+
+def test_a_matrix_beside_a_kernel_shares_its_channels_scales() -> None:
+    dense = np.zeros((8, 3))
+    dense[2, 0], dense[5, 1] = -2, 0.1
+    q = quantise(space(K, dense=dense))
+    assert weights_of(q).reshape(2, 2).tolist() == [[32, -16], [64, 127]]
+    want = dense * np.repeat([63.5, 635.0], 4)[:, None]
+    assert (weights_of(q, 1) == np.rint(want)).all()
+    assert q.projections[1].sparse
+
+
+def test_one_scale_a_layer_of_kernels() -> None:
+    q = quantise(space(K), scale="layer")
+    assert weights_of(q).reshape(2, 2).tolist() == [[127, -64], [25, 51]]
+    assert set(q.population("n").theta.tolist()) == {254 * 16}
+
+
+def test_a_capped_neuron_caps_its_channel() -> None:
+    theta = np.ones(8)
+    theta[6] = 1000
+    q = quantise(space(K, theta=theta), numerics=SMALL)
+    assert q.report["layers"][0]["capped"] == [4, 5, 6, 7]
+    assert q.population("n").theta.tolist() == [254] * 4 + [16, 16, 2**14, 16]
+    assert weights_of(q).reshape(2, 2)[1].tolist() == [2, 3]
+
+
+def test_windows_of_a_pool_widen_the_accumulator() -> None:
+    ones = np.ones((1, 65, 1, 1))
+    for pool, sources in ((None, 65), (HALF, 260)):
+        q = quantise(space(ones, pool))
+        assert accumulator_bounds(q)["n"].tolist() == [[0] * 4, [127 * sources] * 4]
+        assert q.projections[0].pool == pool
+    assert q.numerics.accumulator_bits == 17
+
+
+def test_sparse_matrices_stay_sparse() -> None:
+    """The same integers as of a dense matrix."""
+    dense = layer(np.array([[1.0, 0.0, 0.4], [0.0, -0.2, 0.0]]))
+    (edge,) = dense.projections
+    thin = Network(
+        inputs=dense.inputs, populations=dense.populations, outputs=dense.outputs,
+        projections=[FloatProjection(source="in", target="n", weights=sparse.csr_array(edge.weights))],
+    )  # fmt: skip
+    for bits in (1, 4, 8, 16):
+        got, want = quantise(thin, weight_bits=bits), quantise(dense, weight_bits=bits)
+        assert got.projections[0].sparse
+        assert (weights_of(got) == weights_of(want)).all()
+        assert (got.population("n").theta == want.population("n").theta).all() or bits == 1
+
+
+def test_binary_kernels() -> None:
+    q = quantise(space(K), weight_bits=1)
+    assert weights_of(q).reshape(2, 2).tolist() == [[1, -1], [1, 1]]
+    q = quantise(space(K * [1, 0], HALF), weight_bits=1)
+    assert (q.projections[0].convolution, q.projections[0].sparse) == (None, True)
+    assert np.count_nonzero(weights_of(q)) == 2 * 4 * 4
+
+
+def test_currents_through_a_kernel(tmp_path: Path) -> None:
+    network, x = space(K, HALF), np.random.default_rng(0).normal(size=(2, 3, 1, 4, 4))
+    q = quantise(network, x)
+    (drive,) = q.drives
+    exact = x.reshape(2, 3, 16) @ network.matrix(network.projections[0]).T.toarray()
+    assert sparse.issparse(drive.weights)
+    np.testing.assert_allclose(drive.biases(x.reshape(2, 3, 16)), np.rint(exact * drive.scale))
+    q.save(tmp_path / "net.npz")
+    (again,) = QuantisedNetwork.load(tmp_path / "net.npz").drives
+    assert (again.biases(x.reshape(2, 3, 16)) == drive.biases(x.reshape(2, 3, 16))).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 1 << 32), st.sampled_from([4, 8, 16]), st.sampled_from(["neuron", "layer"]))
+def test_kernels_are_as_near_as_their_matrix(seed: int, weight_bits: int, scale: str) -> None:
+    rng = np.random.default_rng(seed)
+    groups = int(rng.integers(1, 3))
+    kernel = rng.normal(size=(2 * groups, rng.integers(1, 3), *rng.integers(1, 4, 2)))
+    convolution = Convolution(stride=(1, 2), padding=(1, 0), dilation=(1, 2), groups=groups)
+    network = space(kernel, HALF if rng.random() < 0.5 else None, rng.normal(size=(8 * groups, 3)), convolution)
+    q = quantise(network, weight_bits=weight_bits, scale=scale)
+    unit = q.population("n").theta / (1 << q.numerics.fraction_bits)  # theta is 1
+    slack = 0.5 + 0.6 / (1 << q.numerics.fraction_bits) * np.abs(kernel).max() * 4
+    full = [sparse.csr_array(network.matrix(e)).toarray() for e in network.projections]
+    for exact, got in zip(full, q.projections, strict=True):
+        assert (np.abs(q.matrix(got).toarray() - exact * unit[:, None]) <= slack).all()
+    json.dumps(q.report)
+
+
+def test_a_layer_of_kernels_has_the_integers_of_its_matrix() -> None:
+    network = space(np.random.default_rng(3).normal(size=(2, 1, 2, 2)), HALF, convolution=Convolution(padding=(1, 1)))
+    whole = Network(
+        inputs=network.inputs, populations=network.populations, outputs=network.outputs,
+        projections=[
+            FloatProjection(source="in", target="n", weights=network.matrix(e).toarray()) for e in network.projections
+        ],
+    )  # fmt: skip
+    got, want = (quantise(n, scale="layer") for n in (network, whole))
+    assert (got.matrix(got.projections[0]).toarray() == weights_of(want)).all()
 
 
 # Outputs that are read

@@ -1,14 +1,17 @@
 """The float reference against published activities, spike for spike, and against hand-worked ticks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from spikeloom import reference
 from spikeloom.compiler.graph import FloatInput, FloatPopulation, FloatProjection, Network
 from spikeloom.compiler.nir_import import load
 from spikeloom.contract.errors import SampleError
+from spikeloom.contract.geometry import Convolution, Pool
 from spikeloom.contract.neuron import Reset
 
 DATA = Path(__file__).parent / "data" / "nir"
@@ -135,6 +138,39 @@ def test_network_against_loops() -> None:
             assert (run.spikes["spikes"][sample, t, :, 0] == s).all()
             np.testing.assert_allclose(run.v["state"][sample, t], out)
     assert run.spikes["spikes"].any()
+
+
+def test_kernels_and_pools_are_their_matrices() -> None:
+    """The same network with dense matrices: every potential is the same but for the order of the sums."""
+    rng = np.random.default_rng(5)
+    parts = {
+        "inputs": [FloatInput(name="in", shape=(2, 8, 8))],
+        "populations": [
+            FloatPopulation(name="a", shape=(4, 8, 8), theta=1),
+            FloatPopulation(name="b", shape=(3, 2, 2), theta=1, beta=0.9),
+            FloatPopulation(name="c", shape=(5,), theta=1),
+        ],
+        "outputs": {"out": "c"},
+    }
+    half = Pool(size=(2, 2), stride=(2, 2))
+    first, second = Convolution(padding=(1, 1), groups=2), Convolution(stride=(2, 2))
+    back = sparse.csr_array(rng.normal(size=(256, 12)) * (rng.random((256, 12)) < 0.1))
+    projections = [
+        FloatProjection(source="in", target="a", weights=rng.normal(size=(4, 1, 3, 3)), convolution=first),
+        FloatProjection(source="a", target="b", weights=rng.normal(size=(3, 4, 2, 2)), convolution=second, pool=half),
+        FloatProjection(source="b", target="a", weights=back, delay=1),
+        FloatProjection(source="b", target="c", weights=rng.normal(size=(5, 3)), pool=half),
+    ]
+    network = Network(**parts, projections=projections)
+    full = [sparse.csr_array(network.matrix(e)).toarray() for e in projections]
+    plain = [replace(e, weights=w, convolution=None, pool=None) for e, w in zip(projections, full, strict=True)]
+    dense = Network(**parts, projections=plain)
+    x = rng.integers(0, 3, (3, 12, 2, 8, 8)) * (rng.random((3, 12, 2, 8, 8)) < 0.2)
+    got, want = (reference.run(n, x, record=("v",)) for n in (network, dense))
+    for name in "abc":
+        assert want.populations[name].spikes.any()
+        assert (got.populations[name].spikes == want.populations[name].spikes).all()
+        np.testing.assert_allclose(got.populations[name].v, want.populations[name].v, atol=1e-9)
 
 
 def test_result_has_dicts_for_several_outputs() -> None:

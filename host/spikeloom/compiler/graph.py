@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any, TypeAlias
 
 import numpy as np
+from scipy import sparse
 
 from spikeloom.contract.errors import NetworkError
+from spikeloom.contract.geometry import Convolution, Pool, matrix, weights_shape
 from spikeloom.contract.neuron import Reset
+
+Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 
 FIRES = (">", ">=")
 """Comparisons of the potential with the threshold."""
@@ -122,19 +127,42 @@ class FloatPopulation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatProjection:
-    """Synapses: real ``weights (target.size, source.size)``, gains of the target included.
+    """Synapses in real numbers, as :class:`spikeloom.contract.network.Projection` has them in integers.
 
-    ``delay`` is 0 for spikes that count in the tick of their birth, 1 for those that close a loop.
+    Attributes:
+        weights: gains of the target included: a matrix ``(target.size, source.size)``, or of a convolution the kernel
+            ``(target channels, source channels / groups, height, width)``. Of a matrix with scipy's type only what is
+            not zero is a synapse.
+        delay: 0 for spikes that count in the tick of their birth, 1 for those that close a loop.
+        convolution: how the kernel moves.
+        pool: what sums the source's spikes first; the matrix or kernel then has the pool's positions as its sources.
     """
 
     source: str
     target: str
-    weights: np.ndarray
+    weights: Matrix
     delay: int = 0
+    convolution: Convolution | None = None
+    pool: Pool | None = None
 
     @property
     def name(self) -> str:
         return f"{self.source} -> {self.target}"
+
+    @property
+    def values(self) -> np.ndarray:
+        """The weights that are stored, ``(n,)``: all, or of a sparse matrix those that are not zero."""
+        return self.weights.reshape(-1) if isinstance(self.weights, np.ndarray) else self.weights.data
+
+    def __str__(self) -> str:
+        what = "kernel" if self.convolution else "sparse" if sparse.issparse(self.weights) else "matrix"
+        text = f"{self.name}: {what} {' x '.join(map(str, self.weights.shape))}"
+        if self.convolution:
+            c = self.convolution
+            text += f", stride {c.stride}, padding {c.padding}, dilation {c.dilation}, groups {c.groups}"
+        if self.pool:
+            text += f", behind sums of {self.pool.size[0]} x {self.pool.size[1]}, stride {self.pool.stride}"
+        return f"{text}, delay {self.delay}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,6 +181,7 @@ class Network:
     outputs: Mapping[str, str]
     states: Sequence[str] = ()
     assumptions: Sequence[Assumption] = field(default_factory=tuple)
+    _matrices: dict[int, Matrix] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.inputs] + [p.name for p in self.populations]
@@ -167,10 +196,12 @@ class Network:
                     raise NetworkError(f"{where}: there is no population {end}")
             if projection.target not in targets:
                 raise NetworkError(f"{where}: the target is an input")
-            want = (sizes[projection.target], sizes[projection.source])
-            if projection.weights.shape != want:
-                raise NetworkError(f"{where}: weights have shape {projection.weights.shape}, must be {want}")
-            if not np.isfinite(projection.weights).all():
+            want, have = self._weights_shape(projection), projection.weights.shape
+            if len(have) != len(want) or any(w not in (-1, h) for h, w in zip(have, want, strict=True)):
+                raise NetworkError(f"{where}: weights have shape {have}, must be {want} (-1: any length)")
+            if sparse.issparse(projection.weights) and (projection.convolution or projection.pool):
+                raise NetworkError(f"{where}: a sparse matrix stands for itself: no convolution, no pool")
+            if not np.isfinite(projection.values).all():
                 raise NetworkError(f"{where}: a weight is not a finite number")
             if projection.delay < 0:
                 raise NetworkError(f"{where}: delay must be at least 0, not {projection.delay}")
@@ -180,6 +211,27 @@ class Network:
         for output in self.states:
             if output not in self.outputs:
                 raise NetworkError(f"states: there is no output {output}")
+
+    def _weights_shape(self, projection: FloatProjection) -> tuple[int, ...]:
+        ends = self.shape(projection.source), self.shape(projection.target)
+        try:
+            return weights_shape(*ends, projection.convolution, projection.pool)
+        except NetworkError as error:
+            raise NetworkError(f"projection {projection.name}: {error}") from error
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an input or a population."""
+        ends: tuple[Any, ...] = (*self.inputs, *self.populations)
+        return next(p.shape for p in ends if p.name == name)
+
+    def matrix(self, projection: FloatProjection) -> Matrix:
+        """The synapses of a projection, ``(target.size, source.size)``; dense if it is a dense matrix and no more."""
+        if projection.convolution is None and projection.pool is None:
+            return projection.weights
+        if id(projection) not in self._matrices:
+            ends = self.shape(projection.source), self.shape(projection.target)
+            self._matrices[id(projection)] = matrix(projection.weights, *ends, projection.convolution, projection.pool)
+        return self._matrices[id(projection)]
 
     def input(self, name: str) -> FloatInput:
         return next(p for p in self.inputs if p.name == name)
@@ -210,6 +262,6 @@ class Network:
         """Lines for people: populations, projections, and what was assumed."""
         lines = [f"input {p.name} {p.shape}" for p in self.inputs]
         lines += [f"{p.kind} {p.name} {p.shape}" for p in self.populations]
-        lines += [f"{e.name}: {e.weights.shape[0]} x {e.weights.shape[1]}, delay {e.delay}" for e in self.projections]
+        lines += [str(e) for e in self.projections]
         lines += [f"output {name} <- {p}{' (v)' if name in self.states else ''}" for name, p in self.outputs.items()]
         return "\n".join(lines + [f"assumed {assumption}" for assumption in self.assumptions])

@@ -1,4 +1,4 @@
-"""What arrives at each neuron node and output: everything linear in between folded into one matrix a source."""
+"""What arrives at each neuron node and output: everything linear in between folded into one projection a source."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .linear import Combination
 from .nir_flatten import FlatGraph
 from .nir_nodes import NEURONS, kind, number, weight
 from .nir_shapes import Shape
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
 
 
 def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:
     """For each neuron node and output, the combination of inputs and spikes that its edges add up to."""
     signals = {
-        name: Combination.signal(name, int(np.prod(shapes[name])))
+        name: Combination.signal(name, shapes[name])
         for name, node in flat.nodes.items()
         if kind(node) in NEURONS or (isinstance(node, nir.Input) and name not in flat.passes)
     }
@@ -32,7 +33,7 @@ def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:
                 "put a neuron node into it"
             )
         for name in ready:
-            signals[name] = _linear(name, flat.nodes[name], _sum(flat, signals, name))
+            signals[name] = _linear(flat, shapes, name, _sum(flat, signals, name))
         waiting = [name for name in waiting if name not in signals]
     return {
         name: _sum(flat, signals, name) or Combination(int(np.prod(shapes[name])))
@@ -48,13 +49,26 @@ def _sum(flat: FlatGraph, signals: dict[str, Combination], name: str) -> Combina
     return total
 
 
-def _linear(name: str, node: nir.NIRNode, arriving: Combination | None) -> Combination:
+def _linear(flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Combination | None) -> Combination:
     assert arriving is not None
+    node, incoming = flat.nodes[name], next((shapes[source] for source in flat.before(name)), None)
+    if is_convolution(node):
+        given = convolution_input(name, node, incoming)
+        assert given is not None
+        layer = convolution(name, node, given)
+        result = arriving.convolved(layer.kernel, layer.convolution, given, layer.target)
+        return result.plus(np.repeat(layer.bias, result.size // len(layer.bias)))
+    if is_pool(node):
+        assert incoming is not None
+        windows, _, factor = pool(name, node, incoming)
+        result = arriving.pooled(windows, incoming)
+        return result if factor == 1 else result.scaled(np.full(result.size, factor))
     if kind(node) in ("Affine", "Linear"):
         result = arriving.through(weight(name, node))
         return result.plus(_per_value(name, node, "bias", result.size)) if kind(node) == "Affine" else result
     if kind(node) == "Scale":
-        return arriving.scaled(_per_value(name, node, "scale", arriving.size))
+        scale = number(name, node, "scale")
+        return arriving.scaled(np.broadcast_to(scale, shapes[name]).reshape(-1))
     return arriving
 
 

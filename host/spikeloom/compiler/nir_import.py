@@ -12,7 +12,7 @@ from spikeloom.contract.errors import NetworkError
 
 from .discretise import TIME_CONSTANTS, discretise, ratio
 from .graph import FloatInput, FloatPopulation, FloatProjection, Network
-from .linear import Combination
+from .linear import Combination, Shape, Term
 from .loops import closing_edges
 from .nir_file import read
 from .nir_flatten import FlatGraph, flatten
@@ -81,7 +81,7 @@ def _import(graph: nir.NIRNode, arguments: Mapping[str, object]) -> Network:
             constant = "bias_u" if neurons.current else "bias"
             total = getattr(neurons.population, constant) + drive.constant
             populations.append(replace(neurons.population, **{constant: total}))
-            projections += [FloatProjection(source=s, target=name, weights=drive.matrix(s)) for s in drive.terms]
+            projections += [_projection(source, name, term, shapes[name]) for source, term in drive.terms.items()]
 
     inputs = [FloatInput(name=name, shape=shapes[name]) for name in ports(flat, nir.Input)]
     edges = [(e.source, e.target) for e in projections]
@@ -97,6 +97,11 @@ def _import(graph: nir.NIRNode, arguments: Mapping[str, object]) -> Network:
         assumptions=readings.assumptions,
     )
     return _sorted(network)
+
+
+def _projection(source: str, target: str, term: Term, shape: Shape) -> FloatProjection:
+    weights, convolution, pool = term.onto(shape)
+    return FloatProjection(source=source, target=target, weights=weights, convolution=convolution, pool=pool)
 
 
 def _shown(flat: FlatGraph, name: str, arriving: Combination) -> str:

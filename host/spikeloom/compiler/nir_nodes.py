@@ -20,16 +20,12 @@ NEURONS = {
 }
 """Nodes with a state or a threshold, and their fields, one value a neuron."""
 
-LINEAR = ("Affine", "Linear", "Scale", "Flatten")
+LINEAR = ("Affine", "Linear", "Scale", "Flatten", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
 """Nodes that fold into the weights of the neurons behind them."""
 
 PORTS = ("Input", "Output")
 
 NOT_YET = {
-    "Conv1d": "convolutions are not imported yet",
-    "Conv2d": "convolutions are not imported yet",
-    "SumPool2d": "pooling is not imported yet",
-    "AvgPool2d": "pooling is not imported yet",
     "Delay": "delays are not imported yet",
 }
 

@@ -9,6 +9,7 @@ from spikeloom.contract.errors import NetworkError
 
 from .nir_flatten import FlatGraph
 from .nir_nodes import NEURONS, kind, neuron_shape, weight
+from .nir_space import convolution_input, is_convolution
 from .readings import Readings
 
 
@@ -44,6 +45,8 @@ def _shape(flat: FlatGraph, name: str) -> tuple[int, ...]:
         return (weight(name, node).shape[1],)
     if kind(node) in NEURONS:
         return neuron_shape(name, node) or (1,)
+    if is_convolution(node):
+        return convolution_input(name, node, None) or ()
     return ()
 
 

@@ -11,6 +11,7 @@ from spikeloom.contract.errors import NetworkError
 
 from .nir_flatten import FlatGraph
 from .nir_nodes import LINEAR, NEURONS, kind, neuron_shape, number, weight
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
 from .readings import Readings
 
 Shape = tuple[int, ...]
@@ -25,7 +26,7 @@ def infer_shapes(flat: FlatGraph, readings: Readings) -> dict[str, Shape]:
         for name in flat.nodes:
             if name not in shapes:
                 incoming = next((shapes[source] for source in flat.before(name) if source in shapes), None)
-                shape = _own_shape(flat, name) or _passed_shape(flat.nodes[name], incoming)
+                shape = _own_shape(flat, name) or _passed_shape(name, flat.nodes[name], incoming)
                 if shape is not None:
                     shapes[name] = shape
                     changed = True
@@ -44,24 +45,40 @@ def _own_shape(flat: FlatGraph, name: str) -> Shape | None:
     node = flat.nodes[name]
     if kind(node) in ("Affine", "Linear"):
         return (weight(name, node).shape[0],)
-    if kind(node) == "Scale":
-        return number(name, node, "scale").shape
     if kind(node) in NEURONS:
         return neuron_shape(name, node)
+    if is_convolution(node):
+        given = convolution_input(name, node, None)
+        return None if given is None else convolution(name, node, given).target
     if isinstance(node, nir.Input) and name not in flat.passes:
         return declared_shape(flat, name)
     return None
 
 
-def _passed_shape(node: nir.NIRNode, incoming: Shape | None) -> Shape | None:
+def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape | None:
+    """What a node makes of the shape that arrives."""
     if incoming is None:
         return None
+    if is_convolution(node):
+        given = convolution_input(name, node, incoming)
+        assert given is not None
+        return convolution(name, node, given).target
+    if is_pool(node):
+        return pool(name, node, incoming)[1]
+    if kind(node) == "Scale":
+        return _scale_shape(number(name, node, "scale").shape, incoming)
     if kind(node) != "Flatten":
         return incoming
     start, end = (int(axis) % len(incoming) for axis in (node.start_dim if len(incoming) > 1 else 0, node.end_dim))
     if start > end:
         return incoming
     return (*incoming[:start], prod(incoming[start : end + 1]), *incoming[end + 1 :])
+
+
+def _scale_shape(scale: Shape, incoming: Shape) -> Shape:
+    """A scale's own shape, unless it has axes of length 1 for what it treats alike, as ``(C, 1, 1)``, or no axes."""
+    alike = len(scale) == len(incoming) and all(n in (1, m) for n, m in zip(scale, incoming, strict=True))
+    return incoming if alike or not scale else scale
 
 
 def declared_shape(flat: FlatGraph, name: str) -> Shape:
@@ -81,7 +98,11 @@ def _wanted_shape(flat: FlatGraph, shapes: dict[str, Shape], name: str) -> Shape
     node = flat.nodes[name]
     if kind(node) in ("Affine", "Linear"):
         return (weight(name, node).shape[1],)
-    if kind(node) == "Flatten":
+    if is_convolution(node):
+        given = convolution_input(name, node, next(shapes[source] for source in flat.before(name)))
+        assert given is not None
+        return given
+    if kind(node) == "Flatten" or is_pool(node):
         return next(shapes[source] for source in flat.before(name))
     if kind(node) == "Output" and name not in flat.passes:
         return declared_shape(flat, name)

@@ -1,7 +1,8 @@
 """From real numbers to integers: weights to full scale, and every potential in the same unit.
 
 A weight unit is ``2**fraction_bits`` state units. Scaling all that a neuron adds up, its threshold, bias and reset by
-one number changes no spike; so each neuron has the scale at which its largest weight is the largest integer.
+one number changes no spike; so each neuron has the scale at which its largest weight is the largest integer. The
+neurons of a channel that hear one kernel have one scale.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from spikeloom.contract.errors import NetworkError
+from spikeloom.contract.geometry import matrix
 from spikeloom.contract.network import Drive, InputKind, InputPopulation, Population, Projection, QuantisedNetwork
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, DEFAULT, EXACT, Numerics, Profile
 
-from .graph import FloatPopulation, FloatProjection, Network
+from .graph import FloatPopulation, FloatProjection, Matrix, Network
 from .input_kinds import Kinds, input_populations
 from .overflow import accumulator_bits_needed, accumulator_bounds
 from .quantise_report import layer_report, warnings_of
 from .samples import Samples, by_input
 from .scales import Scales, choose
 from .simulate import Statistics, statistics
-from .weights import rounded
+from .weights import Sharing, rounded
 
 ACCUMULATOR_BITS = range(16, 25)
 CALIBRATION_SAMPLES = 100
@@ -40,7 +43,7 @@ class Layer:
     source: FloatPopulation
     scales: Scales
     result: Population
-    edges: list[tuple[FloatProjection, np.ndarray]]
+    edges: list[tuple[FloatProjection, Matrix]]
     """Projections with their integer weights."""
     statistics: Statistics | None
 
@@ -59,7 +62,7 @@ def quantise(
         samples: ``(n, ticks, *input shape)``, or by input name: they tell what the inputs carry, how high potentials
             that are read go, and how often neurons fire. Without them inputs are spikes.
         weight_bits: 1, 2, 4, 8 or 16; 8 unless ``numerics`` says.
-        scale: ``neuron`` or ``layer``: what shares a scale.
+        scale: ``neuron`` (a channel where it hears a convolution) or ``layer``: what shares a scale.
         numerics: widths of the build; by default of the named builds, with the least accumulator that cannot overflow.
         input_kind: ``spikes``, ``counts`` or ``currents``, or a dict by input name.
 
@@ -89,9 +92,9 @@ def quantise(
         numerics=chosen,
         inputs=inputs,
         populations=[layer.result for layer in layers],
-        projections=[_projection(edge, weights, chosen) for layer in layers for edge, weights in layer.edges],
+        projections=[_projection(network, edge, weights, chosen) for layer in layers for edge, weights in layer.edges],
         drives=[
-            Drive(source=e.source, target=e.target, weights=e.weights, scale=scales[e.target].state)
+            Drive(source=e.source, target=e.target, weights=network.matrix(e), scale=scales[e.target].state)
             for e in network.projections
             if e.source in currents
         ],
@@ -139,30 +142,31 @@ def _layer(
     numerics: Numerics,
 ) -> Layer:
     edges = [e for e in network.into(p.name) if e.source not in currents]
-    rows = np.concatenate([np.zeros((p.size, 0)), *(e.weights for e in edges)], axis=1)
     must_hold = np.zeros(p.size)
     if seen is not None and not p.spiking and numerics.weight_bits > 2:
         must_hold = np.maximum(must_hold, np.maximum(seen.v_high, -seen.v_low))
-    driven = [(given[e.source], e.weights) for e in network.into(p.name) if e.source in currents and given is not None]
+    into = network.into(p.name)
+    driven = [(given[e.source], network.matrix(e)) for e in into if e.source in currents and given is not None]
     if driven:
         must_hold = np.maximum(must_hold, sum(_peak(samples, weights) for samples, weights in driven))
-    scales = choose(p, rows, must_hold, per, numerics)
+    shared = Sharing.of(p, edges, per)
+    scales = choose(p, shared, must_hold, numerics)
     return Layer(
         source=p,
         scales=scales,
         result=_population(p, scales.state, numerics),
-        edges=[(e, rounded(e.weights, _shared(rows, per), scales.weight, numerics.weight_bits)) for e in edges],
+        edges=[(e, rounded(e, shared, scales.weight, numerics.weight_bits)) for e in edges],
         statistics=seen,
     )
 
 
-def _shared(rows: np.ndarray, per: str) -> np.ndarray:
-    return rows.reshape(1, -1) if per == "layer" else rows
+def _dense(weights: Matrix) -> np.ndarray:
+    return weights if isinstance(weights, np.ndarray) else weights.toarray()
 
 
-def _peak(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _peak(samples: np.ndarray, weights: Matrix) -> np.ndarray:
     """Largest magnitude of ``weights @ x`` over all samples and ticks, a target neuron."""
-    peak = np.zeros(len(weights))
+    peak = np.zeros(weights.shape[0])
     for sample in samples:
         peak = np.maximum(peak, np.abs(sample.astype(np.float64) @ weights.T).max(axis=0, initial=0.0))
     return peak
@@ -207,10 +211,21 @@ def _integer(values: np.ndarray | float, scale: np.ndarray | int) -> np.ndarray:
     return np.rint(np.asarray(values) * scale).astype(np.int64)
 
 
-def _projection(edge: FloatProjection, weights: np.ndarray, numerics: Numerics) -> Projection:
-    zeros = np.count_nonzero(weights == 0)
-    sparse = zeros > weights.size / 2 or (numerics.weight_bits == 1 and zeros > 0)
-    return Projection(source=edge.source, target=edge.target, weights=weights, delay=edge.delay, sparse=bool(sparse))
+def _projection(network: Network, edge: FloatProjection, weights: Matrix, numerics: Numerics) -> Projection:
+    """The projection in integers; 1-bit weights know no 0, so a kernel that has one becomes a sparse matrix."""
+    result = Projection(
+        source=edge.source, target=edge.target, weights=_dense(weights), delay=edge.delay,
+        convolution=edge.convolution, pool=edge.pool,
+    )  # fmt: skip
+    zeros = np.count_nonzero(result.weights == 0)
+    lacking = numerics.weight_bits == 1 and zeros > 0
+    if edge.convolution is None:
+        return replace(result, sparse=bool(sparse.issparse(weights) or zeros > result.weights.size / 2 or lacking))
+    if not lacking:
+        return result
+    ends = network.shape(edge.source), network.shape(edge.target)
+    full = _dense(matrix(result.weights, *ends, edge.convolution, edge.pool))
+    return replace(result, weights=full, convolution=None, pool=None, sparse=True)
 
 
 def _accumulator_bits(draft: QuantisedNetwork, fixed: bool) -> int:
@@ -250,7 +265,7 @@ def _report(
         },
         "accumulator_bits_needed": accumulator_bits_needed(draft),
         "inputs": [_input_report(i, calibrated) for i in draft.inputs],
-        "layers": [layer_report(layer, bounds[layer.source.name], numerics) for layer in layers],
+        "layers": [layer_report(network, layer, bounds[layer.source.name], numerics) for layer in layers],
         "warnings": [line for layer in layers for line in warnings_of(layer, numerics)],
         "assumptions": [str(assumption) for assumption in network.assumptions],
     }  # fmt: skip

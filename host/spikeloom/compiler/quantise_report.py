@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikeloom.contract.geometry import matrix
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, Numerics
+
+from .graph import FloatProjection, Matrix, Network
+from .weights import by_row, by_value, with_values
 
 if TYPE_CHECKING:
     from .quantise import Layer
@@ -16,12 +20,14 @@ CARRIED = ("theta", "v_reset", "v_sub", "bias", "bias_u")
 """Parameters in state units."""
 
 
-def layer_report(layer: Layer, bounds: np.ndarray, numerics: Numerics) -> dict[str, Any]:
+def layer_report(network: Network, layer: Layer, bounds: np.ndarray, numerics: Numerics) -> dict[str, Any]:
     """Figures of one population, for JSON. ``bounds``: least and largest sum of a tick, ``(2, size)``."""
     p, scales = layer.source, layer.scales
-    weights = np.concatenate([w.reshape(p.size, -1) for _, w in layer.edges] or [np.zeros((p.size, 0))], axis=1)
-    exact = np.concatenate([e.weights for e, _ in layer.edges] or [np.zeros((p.size, 0))], axis=1)
-    error = weights / scales.weight[:, None] - exact
+    errors = [_error(e, w, scales.weight) for e, w in layer.edges]
+    weights, exact, error = (
+        np.concatenate([np.zeros(0), *values])
+        for values in ([_stored(w) for _, w in layer.edges], [e.values for e, _ in layer.edges], errors)
+    )
     size = float(np.sqrt((exact**2).mean())) if exact.size else 0.0
     report: dict[str, Any] = {
         "name": p.name,
@@ -37,7 +43,7 @@ def layer_report(layer: Layer, bounds: np.ndarray, numerics: Numerics) -> dict[s
         "capped": np.flatnonzero(scales.capped).tolist(),
         "accumulator_min": int(bounds[0].min()),
         "accumulator_max": int(bounds[1].max()),
-        "input_error": _input_error(layer, error),
+        "input_error": _input_error(network, layer, errors),
     }
     if layer.statistics is not None:
         report["rate"] = float(layer.statistics.rate.mean())
@@ -47,12 +53,32 @@ def layer_report(layer: Layer, bounds: np.ndarray, numerics: Numerics) -> dict[s
     return report
 
 
-def _input_error(layer: Layer, error: np.ndarray) -> float | None:
+def _stored(weights: Matrix) -> np.ndarray:
+    return weights.reshape(-1) if isinstance(weights, np.ndarray) else weights.data
+
+
+def _error(edge: FloatProjection, weights: Matrix, scale: np.ndarray) -> np.ndarray:
+    """What rounding added to each stored weight, ``(n,)``."""
+    return _stored(weights) / by_value(weights, by_row(edge, scale)) - edge.values
+
+
+def _input_error(network: Network, layer: Layer, errors: list[np.ndarray]) -> float | None:
     """Predicted effect: rms error of a tick's input over the threshold, if half of the sources fired."""
     theta = np.asarray(layer.source.theta)
-    if not layer.source.spiking or not error.size or not (np.abs(theta) > 0).all():
+    if not layer.source.spiking or not any(e.size for e in errors) or not (np.abs(theta) > 0).all():
         return None
-    return float(np.mean(np.sqrt((error**2).sum(axis=1) / 2) / np.abs(theta)))
+    power = np.zeros(layer.source.size)
+    for (edge, _), error in zip(layer.edges, errors, strict=True):
+        power += _sums(network, edge, with_values(edge.weights, error**2))
+    return float(np.mean(np.sqrt(power / 2) / np.abs(theta)))
+
+
+def _sums(network: Network, edge: FloatProjection, weights: Matrix) -> np.ndarray:
+    """Sum of the weights of all synapses of each target neuron, ``(size,)``."""
+    if edge.convolution or edge.pool:
+        ends = network.shape(edge.source), network.shape(edge.target)
+        weights = matrix(weights, *ends, edge.convolution, edge.pool)
+    return np.asarray(weights.sum(axis=1))
 
 
 def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
@@ -77,15 +103,24 @@ def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
         tell((exact < 1) & (integer == DECAY_ONE), f"{name} rounded to 1: it no longer decays")
         tell((exact > 0) & (integer == 0), f"{name} rounded to 0: it decays at once")
     tell(_stuck(layer), "decay is so slow that rounding stops it above a sixteenth of the threshold")
-    nonzero = sum((np.count_nonzero(e.weights, axis=1) for e, _ in layer.edges), np.zeros(p.size, dtype=np.int64))
-    left = sum((np.count_nonzero(w, axis=1) for _, w in layer.edges), np.zeros(p.size, dtype=np.int64))
-    tell((nonzero > 0) & (left == 0), "all of its weights rounded to 0")
+    nonzero, left = (np.zeros(p.size, dtype=bool) for _ in range(2))
+    for edge, weights in layer.edges:
+        nonzero |= _any(edge, edge.values != 0, p.size)
+        left |= _any(edge, _stored(weights) != 0, p.size)
+    tell(nonzero & ~left, "all of its weights rounded to 0")
     if layer.statistics is not None:
         low, high = numerics.state_min, numerics.state_max
         tell(layer.statistics.v_high * scales.state > high, "the potential saturates on these samples")
         tell(layer.statistics.v_low * scales.state < low, "the potential saturates at its low end on these samples")
         tell(layer.statistics.u_peak * scales.state > high, "the current saturates on these samples")
     return lines
+
+
+def _any(edge: FloatProjection, stored: np.ndarray, size: int) -> np.ndarray:
+    """Whether any stored weight of a neuron, or of its channel's kernel, is marked, ``bool (size,)``."""
+    rows = edge.weights.shape[0]
+    marked = np.bincount(by_value(edge.weights, np.arange(rows)), weights=stored, minlength=rows) > 0
+    return np.repeat(marked, size // rows)
 
 
 def _stuck(layer: Layer) -> np.ndarray:

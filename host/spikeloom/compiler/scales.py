@@ -10,7 +10,7 @@ from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.numerics import Numerics
 
 from .graph import FloatPopulation
-from .weights import full_scale
+from .weights import Sharing, full_scale
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,23 +30,17 @@ class Scales:
     peak: np.ndarray
 
 
-def choose(
-    population: FloatPopulation, rows: np.ndarray, seen: np.ndarray, per: str, numerics: Numerics
-) -> Scales:  # fmt: skip
+def choose(population: FloatPopulation, shared: Sharing, seen: np.ndarray, numerics: Numerics) -> Scales:
     """Scales of a population.
 
     Args:
-        rows: all real weights into it, ``(size, sources)``; those of current inputs take no part.
+        shared: all real weights into it; those of current inputs take no part.
         seen: magnitudes that the state has to hold beside the parameters, ``(size,)``.
-        per: ``neuron``: a scale each; ``layer``: one for all.
     """
     fraction = 1 << numerics.fraction_bits
     limit = 1 << numerics.state_bits - 2  # a quarter of the range: the other half of the positive side is headroom
     peak = np.maximum(peak_parameter(population), seen)
-    if per == "layer":
-        scale = full_scale(rows.reshape(1, -1), numerics.weight_bits).repeat(population.size)
-    else:
-        scale = full_scale(rows, numerics.weight_bits)
+    scale = full_scale(shared, numerics.weight_bits)[shared.group]
     most = np.divide(limit, peak, out=np.full(population.size, np.inf), where=peak > 0)
     state = scale * fraction
     capped = state > most
@@ -57,10 +51,10 @@ def choose(
             "scaled down: use 4 bits or more, or wider states"
         )
     state = np.where(capped, most, state)
-    if per == "layer":
-        state = np.full(population.size, state[state > 0].min(initial=np.inf))
-        state[~np.isfinite(state)] = 0
-        capped = np.full(population.size, capped.any())
+    least = np.full(shared.count, np.inf)
+    np.minimum.at(least, shared.group[state > 0], state[state > 0])
+    state = np.where(np.isfinite(least), least, 0.0)[shared.group]
+    capped = (np.bincount(shared.group, weights=capped, minlength=shared.count) > 0)[shared.group]
 
     # No weights, no scale: the parameters may then be fine, but need no more than a sixteenth of the range.
     idle = state == 0

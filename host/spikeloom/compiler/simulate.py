@@ -82,18 +82,18 @@ def simulate(network: Network, given: dict[str, np.ndarray]) -> Iterator[tuple[i
     """Yield every population's state of every tick, for one batch ``(n, ticks, size)`` of each input."""
     n, ticks = next(iter(given.values())).shape[:2]
     order = network.ordered()
-    into = {p.name: network.into(p.name) for p in order}
+    into = {p.name: [(e, network.matrix(e).T) for e in network.into(p.name)] for p in order}
     states = {p.name: State(n, p) for p in order}
     slots = 1 + max((e.delay for e in network.projections), default=0)
     spikes: list[dict[str, np.ndarray]] = [{} for _ in range(slots)]  # of the last ticks, by tick modulo slots
     for tick in range(ticks):
         for p in order:
             arriving = np.zeros((n, p.size))
-            for e in into[p.name]:
+            for e, weights in into[p.name]:
                 born = tick - e.delay
                 if born >= 0:
                     signal = given[e.source][:, born] if e.source in given else spikes[born % slots][e.source]
-                    arriving = arriving + signal.astype(np.float64) @ e.weights.T
+                    arriving = arriving + signal.astype(np.float64) @ weights
             states[p.name].step(p, arriving)
             spikes[tick % slots][p.name] = states[p.name].spikes
             yield tick, p.name, states[p.name]

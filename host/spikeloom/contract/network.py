@@ -158,19 +158,21 @@ class Projection:
 class Drive:
     """A current input: per sample and tick, ``round(scale * (weights @ x))`` is added to the target's ``bias``.
 
-    ``weights`` are real, ``(target.size, source.size)``; ``scale`` is state units per unit of current, a target neuron.
-    The last bits of a matrix product depend on how many samples are multiplied at once, and near one half they decide:
-    so the product is first rounded to ``2**-16``.
+    ``weights`` are real, ``(target.size, source.size)``, dense or sparse; ``scale`` is state units per unit of
+    current, a target neuron. The last bits of a matrix product depend on how many samples are multiplied at once, and
+    near one half they decide: so the product is first rounded to ``2**-16``.
     """
 
     source: str
     target: str
-    weights: np.ndarray
+    weights: np.ndarray | sparse.csr_array
     scale: np.ndarray
 
     def biases(self, samples: np.ndarray) -> np.ndarray:
         """``int64 (..., target.size)`` for real samples ``(..., source.size)``: what golden and board both add."""
-        exact = (np.asarray(samples, dtype=np.float64) @ self.weights.T) * self.scale
+        *outer, size = samples.shape
+        flat = np.asarray(samples, dtype=np.float64).reshape(prod(outer), size)  # sparse matrices know two axes only
+        exact = (flat @ self.weights.T).reshape(*outer, self.weights.shape[0]) * self.scale
         steady = np.rint(np.rint(exact * 2.0**16) * 2.0**-16)
         return np.clip(steady, -(2.0**48), 2.0**48).astype(np.int64)  # far beyond any state, and still an integer
 
@@ -320,7 +322,8 @@ class QuantisedNetwork:
                 "convolution": e.convolution and asdict(e.convolution), "pool": e.pool and asdict(e.pool),
             })  # fmt: skip
         for n, d in enumerate(self.drives):
-            arrays[f"drive/{n}/weights"], arrays[f"drive/{n}/scale"] = d.weights, d.scale
+            arrays |= {f"drive/{n}/{name}": array for name, array in _parts(d.weights).items()}
+            arrays[f"drive/{n}/scale"] = d.scale
             drives.append({"source": d.source, "target": d.target})
         for name, scale in self.state_scale.items():
             arrays[f"state_scale/{name}"] = scale
@@ -356,7 +359,7 @@ class QuantisedNetwork:
                 for n, e in enumerate(manifest["projections"])
             ],
             drives=[
-                Drive(**d, weights=arrays[f"drive/{n}/weights"], scale=arrays[f"drive/{n}/scale"])
+                Drive(**d, weights=_whole(arrays, f"drive/{n}/"), scale=arrays[f"drive/{n}/scale"])
                 for n, d in enumerate(manifest["drives"])
             ],
             outputs=manifest["outputs"],
@@ -374,6 +377,22 @@ def _projection(entry: Mapping[str, Any], weights: np.ndarray) -> Projection:
 
     convolution, pool = restore(Convolution, entry["convolution"]), restore(Pool, entry["pool"])
     return Projection(**{**entry, "convolution": convolution, "pool": pool}, weights=weights)
+
+
+def _parts(weights: np.ndarray | sparse.csr_array) -> dict[str, np.ndarray]:
+    """A matrix as arrays: as it is, or the three of a sparse one and its shape."""
+    if isinstance(weights, np.ndarray):
+        return {"weights": weights}
+    parts = {name: getattr(weights, name) for name in ("data", "indices", "indptr")}
+    return parts | {"shape": np.array(weights.shape)}
+
+
+def _whole(arrays: Mapping[str, np.ndarray], prefix: str) -> np.ndarray | sparse.csr_array:
+    """The inverse of :func:`_parts`."""
+    if f"{prefix}weights" in arrays:
+        return arrays[f"{prefix}weights"]
+    data, indices, indptr, shape = (arrays[prefix + name] for name in ("data", "indices", "indptr", "shape"))
+    return sparse.csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from .layout import COLUMN_BITS, Field, Layout
 
 CORE_BITS = 8
 SPACE_BITS = 5
-ADDRESS_BITS = 24
+ADDRESS_BITS = 25
 
 PACKET_LAYOUT = Layout(
     (
