@@ -26,7 +26,8 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/spikeloom bench
+	$(BIN)/spikeloom bench simulators
+	$(BIN)/spikeloom bench cycles
 
 mutations: $(READY)
 	$(BIN)/python tests/mutations/run.py --jobs $(JOBS)

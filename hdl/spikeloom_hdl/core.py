@@ -93,6 +93,7 @@ class Core(wiring.Component):
 
         visited = walker.visits.valid & walker.visits.ready
         under_way = (queue.level != 0) | ~walker.idle
+        working = drain.busy | ~accumulator.idle | ~neurons.idle
         m.d.comb += [
             counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en),
             counters.step[Counter.WORDS].eq(visited),
@@ -103,10 +104,12 @@ class Core(wiring.Component):
             counters.step[Counter.STALLS].eq(drain.stalled),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
+            counters.step[Counter.DRAINS].eq(walker.visits.valid & accumulator.drain),
+            counters.step[Counter.UPDATES].eq(~under_way & working),
+            counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
             self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
-                ~under_way & accumulator.idle & neurons.idle & emitter.idle
-                & ~drain.busy & ~clearing & ~self.start & ~self.reset_state
+                ~under_way & ~working & emitter.idle & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m
@@ -115,7 +118,8 @@ class Core(wiring.Component):
         """What each counter grows by in a cycle, at most."""
         group = self.config.core.group
         most = dict.fromkeys(Counter, 1)
-        most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.SPIKES: group, Counter.SATURATIONS: 2 * group}
+        most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.REFUSED: 2}
+        most |= {Counter.SPIKES: group, Counter.SATURATIONS: 2 * group}
         return [*(most | {Counter.UNROUTED: (1 << len(self.unrouted)) - 1}).values()]
 
     def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:

@@ -13,8 +13,8 @@ from spikeloom.contract.ring import Counter, Space, spaces
 
 from .bus import READ_LATENCY, BusSignature
 
-SWEEP = 15
-"""Cycles between two sweeps of a counter, at most: there are nine, and the bus comes between once in four cycles."""
+SWEEP = 20
+"""Cycles between two sweeps of a counter, at most: the bus comes between once in four cycles."""
 
 
 def answer(m: Module, bus: wiring.PureInterface, space: Space, values: list[Value]) -> Value:

@@ -1,4 +1,4 @@
-"""``spikeloom bench``: measures what the documentation quotes."""
+"""``spikeloom bench``: measures what the documentation quotes; a command a kind of figures."""
 
 import json
 import tempfile
@@ -10,9 +10,12 @@ import typer
 from .app import AsJson, app
 from .show import console, finish, status, table
 
+bench = typer.Typer(help="Measure what the documentation quotes.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
 
-@app.command()
-def bench(
+
+@bench.command()
+def simulators(
     grid: Annotated[list[str] | None, typer.Option(help="WxH, several times.")] = None,
     lanes: Annotated[int, typer.Option(min=1, help="Lanes of a core.")] = 4,
     output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON.")] = Path(
@@ -30,7 +33,7 @@ def bench(
     rows = [(f.engine, f.grid, f.lanes, f.build_seconds, f.cycles, f.cycles_per_second) for f in figures]
     table("simulators", ("engine", "grid", "lanes", "build, s", "cycles", "cycles a second"), rows)
     options = "".join(f" --grid {name}" for name in names)
-    result = record(figures, f"spikeloom bench{options} --lanes {lanes}")
+    result = record(figures, f"spikeloom bench simulators{options} --lanes {lanes}")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"results: {output}", markup=False)

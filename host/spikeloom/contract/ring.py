@@ -68,6 +68,12 @@ class Counter(IntEnum):
     """Events that no projection takes: key not in the table, or index beyond its sources."""
     UNROUTED = 8
     """Flits in the core's router whose key has no route."""
+    DRAINS = 9
+    """Of WAITS, the cycles in which a visit waited for the drain of a row."""
+    UPDATES = 10
+    """Cycles without an event under way in which rows were drained or written, or neurons updated."""
+    EMISSIONS = 11
+    """Cycles with neither an event nor an update under way in which spikes were sent."""
 
 
 class Register(IntEnum):

@@ -48,6 +48,8 @@ class Result:
         counters: totals of this run by the lower-case name of :class:`Counter`, ``int64 (cores,)``.
         cycles: busy cycles of each sample, from the reset of the states to rest, ``int64 (samples,)``; accesses to
             memories, such as reads of recorded states, do not count.
+        tick_cycles: the same of each tick of the board, flush ticks included, ``int64 (samples, ticks + latency)``; the
+            reset counts in the first one, and spikes that came while a tick ran count in that.
         ticks: ticks of a sample.
     """
 
@@ -57,6 +59,7 @@ class Result:
     populations: dict[str, PopulationRecord] = field(default_factory=dict)
     counters: dict[str, np.ndarray] = field(default_factory=dict)
     cycles: np.ndarray
+    tick_cycles: np.ndarray
     ticks: int
 
 
@@ -71,7 +74,7 @@ class Collector:
         self.showing = {o: p for o, p in network.outputs.items() if o in network.states}
         self.record = record
         self.busy = 0  # the board's count of busy cycles where the next sample begins
-        self.cycles = np.zeros(samples, dtype=np.int64)
+        self.cycles = np.zeros((samples, self.board_ticks), dtype=np.int64)
         self.counters = np.zeros((len(Counter), image.config.cores), dtype=np.int64)
         sizes = {p.name: p.size for p in network.populations}
         self.spikes = {p: np.zeros((samples, ticks, sizes[p]), dtype=np.uint8) for p in self.spiking.values()}
@@ -89,8 +92,9 @@ class Collector:
     def take(self, first: int, count: int, replies: Replies, data: Sequence[np.ndarray]) -> None:
         """The answers of samples ``first`` to ``first + count - 1``; ``data`` are those of the windows."""
         if self.board_ticks:
-            ends = replies.cycles.reshape(count, self.board_ticks)[:, -1]
-            self.cycles[first : first + count] = np.diff(ends, prepend=self.busy) % (1 << COLUMN_BITS)
+            ends = replies.cycles.reshape(count * self.board_ticks)
+            cycles = np.diff(ends, prepend=self.busy) % (1 << COLUMN_BITS)
+            self.cycles[first : first + count] = cycles.reshape(count, self.board_ticks)
             self.busy = int(ends[-1])
         self._take_spikes(first, count, replies)
         if self.windows:
@@ -164,6 +168,7 @@ class Collector:
             v=simplify(potentials),
             populations=populations,
             counters={c.name.lower(): self.counters[c] for c in Counter},
-            cycles=self.cycles,
+            cycles=self.cycles.sum(axis=1),
+            tick_cycles=self.cycles,
             ticks=self.ticks,
         )

@@ -73,6 +73,10 @@ class Stimulus:
             parts += [ticks[max(0, tick - self.ticks + 1)], *reads]
         return np.concatenate(parts)
 
+    def apart(self, n: int) -> set[int]:
+        """Ticks of the board in front of which memories are read or written: their spikes wait for the tick before."""
+        return set(range(1, self.board_ticks + 1)) if self.windows else set(self._biases(n))
+
     def _spikes(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Spike words of a sample in the order of the ticks, and where those of each tick end."""
         words, ticks = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
