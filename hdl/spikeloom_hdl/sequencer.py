@@ -184,8 +184,7 @@ class Sequencer(wiring.Component):
         running = Signal()  # a tick was started and its DONE has not gone
         tick_number = Signal(COLUMN_BITS)
         last_phase = Signal.like(self.phase)
-        in_last_phase = Signal()
-        m.d.comb += in_last_phase.eq(self.phase == last_phase)
+        in_last_phase = self.phase == last_phase if phases > 1 else Const(1)
         period = Signal(ARGUMENT_BITS)
         until_due = Signal(ARGUMENT_BITS)
         timed = Signal()  # a period runs

@@ -14,7 +14,7 @@ from spikeloom.contract.network import InputKind, InputPopulation, Population, P
 from spikeloom.contract.numerics import Numerics, Profile
 
 ARRAY = ArrayConfig(
-    width=2, key_bits=6, index_bits=12,
+    width=2, key_bits=6, index_bits=12, payload_bits=4,
     core=CoreConfig(
         lanes=4, rows=512, words=8192, slots=16, projections=64, coordinates=192, entries=1024, sparse=True, phases=8,
         event_fifo=4, spike_fifo=4, numerics=Numerics(fraction_bits=3, state_bits=16, accumulator_bits=20),
@@ -55,8 +55,6 @@ def check(draw: Callable[[int, bool], QuantisedNetwork], seeds: range) -> None:
     seen: Counter[str] = Counter()
     for seed in seeds:
         network = draw(seed, seed % 2 == 0)
-        if any(i.kind is InputKind.GRADED for i in network.inputs):
-            continue  # this array has no multipliers
         try:
             image = sl.compile(network, ARRAY, "layered")
         except FitError as error:
@@ -75,9 +73,9 @@ def check(draw: Callable[[int, bool], QuantisedNetwork], seeds: range) -> None:
             seen["layered only"] += 1
         else:
             seen["both"] += same(image, pipelined, samples)
-    assert seen["networks"] >= 0.6 * len(seeds), seen
-    assert seen["spikes"] > 10 * len(seeds), seen
-    assert min(seen["several phases"], seen["both"]) >= len(seeds) / 4, seen
+    assert seen["networks"] >= 0.8 * len(seeds), seen
+    assert seen["spikes"] > 8 * len(seeds), seen
+    assert min(seen["several phases"], seen["both"]) >= len(seeds) / 5, seen
     assert seen["layered only"] >= len(seeds) / 50, seen
 
 
