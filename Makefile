@@ -28,6 +28,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/spikeloom bench simulators
 	$(BIN)/spikeloom bench cycles
+	$(BIN)/spikeloom bench predict
 
 mutations: $(READY)
 	$(BIN)/python tests/mutations/run.py --jobs $(JOBS)

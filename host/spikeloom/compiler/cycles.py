@@ -18,7 +18,7 @@ from ..contract.fabric import Port
 from ..contract.network import InputKind
 from ..image import NO_KEY, Image
 from .cycles_core import Tables, Update, Walk, clear_cycles
-from .cycles_fabric import Accepted, Fabric, Flit
+from .cycles_fabric import Accepted, Fabric, Flit, Sink
 
 START_CYCLES = 3
 """From the decision for a start or a reset to the cores; the first spike of the next tick passes then, too."""
@@ -100,7 +100,8 @@ class Model:
         before = self._turns
         while True:
             end = self._pass(host, updates)
-            if all([update.settled() for update in updates]):
+            settled = [update.settled() for update in updates]  # each of them, so that all take what is known now
+            if all(settled):
                 return end
             self._turns = before
 
@@ -136,9 +137,9 @@ class Model:
         return max(sent, idle + self.barrier) - 1
 
 
-def _into(walk: Walk):  # type: ignore[no-untyped-def]
+def _into(walk: Walk) -> Sink:
     def sink(valid: int, flit: Flit, accepted: Accepted) -> None:
-        at = max(valid, walk.room())
+        at = max(valid, walk.room)
         walk.event(at, *flit)
         accepted(at)
 

@@ -125,6 +125,7 @@ class Walk:
         self._next_drain = 0
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
+    @property
     def room(self) -> int:
         """From when on the queue takes the next event."""
         n = len(self.passed) - self._inner_depth
