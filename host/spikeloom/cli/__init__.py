@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; an error of ours becomes one message and exit status 1, without a traceback."""
-    from . import bench, build, compile, demo, generate, report, run, verify  # noqa: F401  each adds its command
+    from . import bench, bench_pnr, build, compile, demo, generate, report, run, verify  # noqa: F401  each adds its command
 
     try:
         app()

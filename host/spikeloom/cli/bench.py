@@ -10,9 +10,14 @@ import typer
 from .app import AsJson, app
 from .show import console, finish, status, table
 
+commands = typer.Typer(add_completion=False)
+"""Benches: without the name of another one, that of the simulators."""
+app.add_typer(commands, name="bench")
 
-@app.command()
+
+@commands.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     grid: Annotated[list[str] | None, typer.Option(help="WxH, several times.")] = None,
     lanes: Annotated[int, typer.Option(min=1, help="Lanes of a core.")] = 4,
     output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON.")] = Path(
@@ -21,6 +26,8 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Compare the simulators: build time and cycles a second of Verilator and CXXRTL."""
+    if context.invoked_subcommand is not None:
+        return
     from spikeloom_sim.measure import engines, record
 
     names = grid or ["2x2", "4x4"]
