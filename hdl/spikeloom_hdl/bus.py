@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import ADDRESS_BITS, SPACE_BITS
 
-READ_LATENCY = 3
+READ_LATENCY = 4
 """Cycles from ``valid`` to the word on ``read_data``, the same for every space."""
 
 

@@ -96,10 +96,10 @@ class RingMemory(wiring.Component):
         m.d.comb += self.data.eq(word)
 
         # Answers of all spaces are ored, so this one is zero unless it was asked for.
-        assert READ_LATENCY == 3
-        reads = Signal()
-        asked = Signal()
+        assert READ_LATENCY == 4
+        reads = Signal(3)
+        asked = reads[-1]
         answer = Signal(len(bus.read_data))
-        m.d.sync += [reads.eq(hit & ~bus.write), asked.eq(reads), answer.eq(Mux(asked, access.answer, 0))]
+        m.d.sync += [reads.eq(Cat(hit & ~bus.write, reads)), answer.eq(Mux(asked, access.answer, 0))]
         m.d.comb += bus.read_data.eq(answer)
         return m

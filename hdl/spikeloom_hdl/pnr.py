@@ -6,7 +6,6 @@ the component, not the way to the pads.
 
 import hashlib
 import json
-import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -106,14 +105,16 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS) 
     return result
 
 
-def place(design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6) -> Placed:
+def place(
+    design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6, router: str = "router1"
+) -> Placed:
     """Place and route on an ECP5."""
     report = f"{design.stem}.{seed}.report.json"
     before = time.monotonic()
     command = [
         "nextpnr-ecp5", f"--{device}", "--package", "CABGA381", "--speed", str(speed), "--json", design.name,
         "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
-        "--report", report, "--router", os.environ.get("R","router2"),
+        "--report", report, "--router", router,
     ]  # fmt: skip
     run(command, design.parent, f"{design.stem}.{seed}")
     found = json.loads((design.parent / report).read_text())

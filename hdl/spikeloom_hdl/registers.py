@@ -100,9 +100,10 @@ class Counters(wiring.Component):
             write.data.eq(Mux(clears, 0, total)),
             write.en.eq(1),
         ]
-        m.d.sync += answer.eq(Mux(told, total, 0))
-        assert READ_LATENCY == 3
-        m.d.comb += self.bus.read_data.eq(answer)
+        answer_q = Signal.like(answer)
+        m.d.sync += [answer.eq(Mux(told, total, 0)), answer_q.eq(answer)]
+        assert READ_LATENCY == 4
+        m.d.comb += self.bus.read_data.eq(answer_q)
         return m
 
 

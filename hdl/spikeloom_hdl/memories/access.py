@@ -49,7 +49,7 @@ class Access:
     hides :
         It reads, but another column: this one is to read as zero, so that columns can be ored.
     answer :
-        Driven by the memory: the word that was asked for one cycle ago; anything if none was.
+        Driven by the memory: the word that was asked for two cycles ago; anything if none was.
     """
 
     def __init__(self, shape: Shape, address_bits: int, columns: int):
@@ -101,11 +101,12 @@ def pieces(shape: Shape, widest: int = COLUMN_BITS) -> list[Piece]:
 
 
 def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]]) -> None:
-    """The answer to the bus: the columns ored, of which all but one are zero."""
+    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero."""
     columns = -(-shape.width // COLUMN_BITS)
     words = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, value in read:
-        m.d.comb += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
+        # From a block RAM to a register there is time for the way and nothing else.
+        m.d.sync += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
     answer = words[0]
     for word in words[1:]:
         answer = answer | word
