@@ -87,7 +87,7 @@ def anyconst(m: Module, shape: Any, name: str) -> Any:
 
 
 def past(m: Module, value: Any, cycles: int, name: str) -> Value:
-    """The value of so many cycles ago, 0 before the first one."""
+    """The value of so many cycles ago, 0 before the first one. Not to be called under ``m.If``."""
     value = Value.cast(value)
     for n in range(cycles):
         register = Signal(value.shape(), name=f"{name}_{n + 1}")
@@ -168,7 +168,7 @@ def mutated(file: str, old: str, new: str) -> ModuleType:
     module = ModuleType(name)
     module.__package__ = PACKAGE
     module.__file__ = file
-    exec(compile(text, f"mutated {file}", "exec"), module.__dict__)
+    exec(compile(text, f"mutated {file}", "exec", dont_inherit=True), module.__dict__)
     return module
 
 

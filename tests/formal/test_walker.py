@@ -180,7 +180,7 @@ ONE = {"words": 4, "coordinates": 3, "projections": 1}
 CONFIGS = {
     "products": (1, {"core": ONE}),
     "tables": (1, {"core": ONE | {"entries": 4}}),
-    "2 projections": (1, {"core": {"coordinates": 2, "entries": 2}}),
+    "2 projections": (1, {"core": {"coordinates": 2}, "index_bits": 1}),
     "2 events": (2, {"core": {"coordinates": 1, "projections": 1}, "index_bits": 1}),
 }
 DEPTH = 22
