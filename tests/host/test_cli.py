@@ -20,8 +20,7 @@ SPEECH, SPEECH_SAMPLES = str(EXAMPLES / "speech" / "speech.nir"), str(EXAMPLES /
 
 @pytest.fixture(autouse=True, scope="module")
 def commands():
-    from spikeloom.cli import bench, bench_cycles, bench_predict, build, compile, demo  # noqa: F401
-    from spikeloom.cli import generate, report, run, verify  # noqa: F401
+    from spikeloom.cli import bench_cycles, bench_predict, build, compile, demo, generate, report, run, verify  # noqa: F401
 
 
 def invoke(*arguments: str) -> str:
