@@ -109,7 +109,8 @@ class Core(wiring.Component):
             counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
             self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
-                ~under_way & ~working & emitter.idle & ~clearing & ~self.start & ~self.reset_state
+                ~under_way & accumulator.idle & neurons.idle & emitter.idle
+                & ~drain.busy & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m

@@ -20,7 +20,7 @@ SPEECH, SPEECH_SAMPLES = str(EXAMPLES / "speech" / "speech.nir"), str(EXAMPLES /
 
 @pytest.fixture(autouse=True, scope="module")
 def commands():
-    from spikeloom.cli import bench, build, compile, demo, generate, report, run, verify  # noqa: F401
+    from spikeloom.cli import bench_cycles, bench_predict, build, compile, demo, generate, report, run, verify  # noqa: F401
 
 
 def invoke(*arguments: str) -> str:
@@ -39,6 +39,11 @@ def figures(output: str) -> dict:
 )
 def test_every_command_has_help(command: str) -> None:
     assert "Usage" in invoke(command, "--help")
+
+
+@pytest.mark.parametrize("figures", ["simulators", "cycles", "predict"])
+def test_every_bench_has_help(figures: str) -> None:
+    assert "Usage" in invoke("bench", figures, "--help")
 
 
 def test_compile_writes_an_image_and_says_what_was_assumed(tmp_path: Path) -> None:

@@ -324,8 +324,8 @@ MUTATIONS = (
     Mutation(
         name="idle-without-emitter",
         file="core.py",
-        old="~working & emitter.idle & ~clearing",
-        new="~working & ~clearing",
+        old="accumulator.idle & neurons.idle & emitter.idle",
+        new="accumulator.idle & neurons.idle",
         why="idle with spikes to be sent",
         tests=REST,
     ),

@@ -173,6 +173,6 @@ def _plot_use(networks: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_xticks(range(len(labels)), labels, rotation=25, ha="right", fontsize="small")
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("while events are under way")
-    axes.legend(loc="lower right", fontsize="small")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small")
     figure.savefig(path, dpi=110)
     plt.close(figure)
