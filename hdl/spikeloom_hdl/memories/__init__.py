@@ -9,14 +9,18 @@ from typing import Any
 
 from amaranth import Module
 
-from . import ecp5, generic
+from . import ecp5, generic, ice40
 from .access import Access, Piece, Shape, pieces
 
 __all__ = ["FAMILIES", "Access", "Chip", "Piece", "Shape", "build", "family_of", "pieces"]
 
-FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {"generic": generic.build, "ecp5": ecp5.build}
+FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {
+    "generic": generic.build,
+    "ecp5": ecp5.build,
+    "ice40": ice40.build,
+}
 
-DEVICES = {"LFE5U": "ecp5"}
+DEVICES = {"LFE5U": "ecp5", "ICE40UP": "ice40"}
 """How the names of a family's devices begin."""
 
 
