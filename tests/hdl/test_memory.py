@@ -65,6 +65,7 @@ async def begin(dut) -> tuple[Model, BusDriver, np.random.Generator, int, bool]:
     await start(dut)
     model, bus = Model(geometry, rng), BusDriver(dut, {SPACE: geometry})
     await bus.write(SPACE, model.words)
+    await cycles(dut, 2)  # the last access is over: the core may write
     return model, bus, rng, latency, writable
 
 
