@@ -10,7 +10,9 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import Counter, Register, Space
 
+from . import memories
 from .bus import READ_LATENCY, BusSignature
+from .memories.ebr import Ebr
 
 SWEEP = 15
 """Cycles between two sweeps of a counter, at most: there are nine, and the bus comes between once in four cycles."""
@@ -62,8 +64,7 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = len(Counter)
-        m.submodules.totals = totals = Memory(shape=COLUMN_BITS, depth=16, init=[])
-        write, read = totals.write_port(), totals.read_port(domain="comb")
+        write_data = Signal(COLUMN_BITS)
 
         # Whose turn it is: the next one's, or the one's that the bus is asking for. One bit a counter besides, in
         # registers, spares a decoder in front of the adder.
@@ -93,16 +94,37 @@ class Counters(wiring.Component):
         total, answer = Signal(COLUMN_BITS), Signal(COLUMN_BITS)
         m.d.sync += [adding.eq(turn), added.eq(Mux(cleared, 0, swept)), told.eq(asked), clears.eq(cleared)]
         m.d.comb += [
-            total.eq(read.data + added),
-            read.addr.eq(adding),
-            write.addr.eq(adding),
-            write.data.eq(Mux(clears, 0, total)),
-            write.en.eq(1),
+            total.eq(self._totals(m, platform, turn, adding, write_data) + added),
+            write_data.eq(Mux(clears, 0, total)),
         ]
         m.d.sync += answer.eq(Mux(told, total, 0))
         assert READ_LATENCY == 3
         m.d.comb += self.bus.read_data.eq(answer)
         return m
+
+    def _totals(self, m: Module, platform, following: Value, address: Value, data: Value) -> Value:
+        """The wide counters: one is read and written at ``address`` in each cycle, at ``following`` in the next."""
+        if memories.family_of(platform) != "ice40":
+            m.submodules.totals = totals = Memory(shape=COLUMN_BITS, depth=16, init=[])
+            write, read = totals.write_port(), totals.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.data.eq(data), write.en.eq(1)]
+            return read.data
+        # No RAM of this chip answers at once. Block RAM has not got a total yet that was written a cycle ago.
+        again, last = Signal(), Signal(COLUMN_BITS)
+        m.d.sync += [again.eq(following == address), last.eq(data)]
+        halves = []
+        for low in (0, 16):
+            ram = Ebr(16)
+            m.submodules[f"totals{low}"] = ram
+            m.d.comb += [
+                ram.address.eq(following),
+                ram.enable.eq(1),
+                ram.write.eq(1),
+                ram.write_address.eq(address),
+                ram.write_data.eq(data[low : low + 16]),
+            ]
+            halves.append(ram.data)
+        return Mux(again, last, Cat(halves))
 
 
 class Registers(wiring.Component):

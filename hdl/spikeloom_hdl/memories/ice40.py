@@ -5,16 +5,17 @@ from typing import Any
 from amaranth import *
 
 from spikeloom.contract.errors import ConfigError
+from spikeloom.contract.layout import COLUMN_BITS
 
 from . import generic, spram
-from .access import Access, Shape, join, pieces
+from .access import Access, Piece, Shape, pieces
 from .ebr import DEPTHS, Ebr
 
 LARGE_DEPTH = 1024
 """A deeper memory that the core only reads, and has a register behind, is made of large RAMs."""
 
 REGISTERS_DEPTH = 2
-"""Up to here a memory that the core only reads is flip-flops: a block RAM is as wide as 16 of them, and there are 30."""
+"""Up to here a memory that the core only reads is flip-flops: there are only 30 block RAMs, each 16 bits wide."""
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
@@ -76,17 +77,56 @@ def _block(m: Module, shape: Shape, access: Access) -> None:
     _connect(m, shape, access, words)
 
 
-def _connect(m: Module, shape: Shape, access: Access, words: list) -> None:
+def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, Value]]) -> None:
     """To the core the words, or zeros; to the bus the column that it asked for."""
     zeroed = Signal()
-    hidden = Signal.like(access.hides)
     with m.If(access.zero):
         m.d.sync += zeroed.eq(1)
     with m.Elif(access.enable):
         m.d.sync += zeroed.eq(0)
-    m.d.sync += hidden.eq(access.hides)
-    answers = []
+    columns = len(access.hides)
+    asked = Signal(range(columns))
+    for bit in range(len(asked)):
+        # A read hides all columns but one.
+        m.d.sync += asked[bit].eq(Cat(~access.hides[n] for n in range(columns) if n >> bit & 1).any())
+    answers = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, word in words:
-        m.d.comb += access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width]))
-        answers.append((piece, Mux(hidden[piece.column], 0, word[: piece.width])))
-    join(m, access, shape, answers)
+        m.d.comb += [
+            access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width])),
+            answers[piece.column][piece.shift : piece.shift + piece.width].eq(word),
+        ]
+    m.d.comb += access.answer.eq(Array(answers)[asked] if columns > 1 else answers[0])
+
+
+class Delays:
+    """Values that wait for some cycles, in block RAMs that are rings: one counter for all of them.
+
+    What comes out in the first cycles is what the RAMs happen to hold.
+    """
+
+    LIMIT = 16
+
+    def __init__(self, m: Module):
+        self.m = m
+        self.now = Signal(range(self.LIMIT), name="delay_now")
+        m.d.sync += self.now.eq(self.now + 1)
+
+    def __call__(self, name: str, value: Value, cycles: int) -> Value:
+        """``value`` as it was ``cycles`` (2 to 16) ago, without a sign."""
+        assert 2 <= cycles <= self.LIMIT
+        m = self.m
+        oldest = Signal.like(self.now, name=f"{name}_oldest")
+        m.d.sync += oldest.eq(self.now - (cycles - 2))
+        words = []
+        for low in range(0, len(value), 16):
+            ram = Ebr(16)
+            m.submodules[f"{name}_delay{low}"] = ram
+            m.d.comb += [
+                ram.write.eq(1),
+                ram.write_address.eq(self.now),
+                ram.write_data.eq(value[low : low + 16]),
+                ram.enable.eq(1),
+                ram.address.eq(oldest),
+            ]
+            words.append(ram.data)
+        return Cat(words)[: len(value)]
