@@ -130,6 +130,11 @@ class Counters(wiring.Component):
 class Registers(wiring.Component):
     """Registers that the host sets.
 
+    Parameters
+    ----------
+    bits : sequence of int, by :class:`Register`
+        How many bits of each are kept; the others read as zeros.
+
     Members
     -------
     values : array of ``Out(32)``, by :class:`Register`
@@ -137,14 +142,16 @@ class Registers(wiring.Component):
         Space REGISTER.
     """
 
-    def __init__(self):
+    def __init__(self, bits: Sequence[int] = (COLUMN_BITS,) * len(Register)):
+        assert len(bits) == len(Register)
+        self.bits = tuple(bits)
         super().__init__({"values": Out(COLUMN_BITS).array(len(Register)), "bus": In(BusSignature())})
 
     def elaborate(self, platform):
         m = Module()
         values = list(self.values)
         written = answer(m, self.bus, Space.REGISTER, values)
-        for register, value in zip(Register, values, strict=True):
+        for register, value, bits in zip(Register, values, self.bits, strict=True):
             with m.If(written & (self.bus.address == register)):
-                m.d.sync += value.eq(self.bus.data)
+                m.d.sync += value.eq(self.bus.data[:bits])
         return m
