@@ -72,7 +72,7 @@ class Core(wiring.Component):
         m.submodules.neurons = neurons = NeuronUnit(self.config)
         m.submodules.emitter = emitter = Emitter(self.config)
         m.submodules.counters = counters = Counters(self._steps(walker.synapses))
-        m.submodules.registers = registers = Registers(self.config)
+        m.submodules.registers = registers = Registers([core.count_bits] * core.phases)
         share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
 
         flit = struct(self.config.flit_layout)

@@ -60,6 +60,8 @@ class Loops(wiring.Component):
 
     def __init__(self, config: ArrayConfig):
         self.config = config
+        # A table of two coordinates has no walk of three.
+        self.levels = min(LEVELS, config.core.coordinates)
         super().__init__(
             {
                 "turns": In(stream.Signature(turn_layout(config))),
@@ -72,17 +74,17 @@ class Loops(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        core = self.config.core
+        core, levels = self.config.core, self.levels
         turn, visit = self.turns.p, self.visits.p
         place = data.StructLayout({"word": core.word_bits, "row": core.row_bits})
 
         def places(name: str) -> list[data.View]:
-            return [Signal(place, name=f"{name}{level}") for level in range(LEVELS)]
+            return [Signal(place, name=f"{name}{level}") for level in range(levels)]
 
         # Gathering: a new loop is the innermost one so far and moves the others one level out.
         start = Signal(place)
         steps = places("step")
-        counts = [Signal(core.count_bits, name=f"count{level}", init=1) for level in range(LEVELS)]
+        counts = [Signal(core.count_bits, name=f"count{level}", init=1) for level in range(levels)]
         fields = passenger_fields(self.config)
         passengers = {name: Signal(bits, name=f"waiting_{name}") for name, bits in fields.items()}
         fanout = Signal(core.fanout_bits)
@@ -114,7 +116,7 @@ class Loops(wiring.Component):
                 complete.eq(turn.last & ~is_empty & ~is_unknown),
             ]
             m.d.sync += [passengers[name].eq(turn[name]) for name in passengers]
-            for level in range(1, LEVELS):
+            for level in range(1, levels):
                 m.d.sync += [
                     counts[level].eq(Mux(turn.first, 1, counts[level - 1])),
                     steps[level].eq(steps[level - 1]),
@@ -123,9 +125,9 @@ class Loops(wiring.Component):
         # Walking: at[level] is where the current turn of that loop began; the innermost one's is the visit itself.
         at = [visit, *places("at")[1:]]
         step = [None, *places("walk_step")[1:]]
-        turns = [Signal(core.count_bits, name=f"turns{level}") for level in range(LEVELS)]
-        left = [Signal(core.count_bits, name=f"left{level}") for level in range(LEVELS)]
-        ends = [Signal(name=f"end{level}") for level in range(LEVELS)]
+        turns = [Signal(core.count_bits, name=f"turns{level}") for level in range(levels)]
+        left = [Signal(core.count_bits, name=f"left{level}") for level in range(levels)]
+        ends = [Signal(name=f"end{level}") for level in range(levels)]
         walk_fanout = Signal(core.fanout_bits)
         visited = Signal()
         m.d.comb += [
@@ -133,12 +135,12 @@ class Loops(wiring.Component):
             begin.eq(complete & (~self.visits.valid | (visited & Cat(ends).all()))),
             self.synapses.eq(Mux(visited & ends[0], walk_fanout, 0)),
         ]
-        for level in range(LEVELS):
+        for level in range(levels):
             m.d.comb += ends[level].eq(left[level] == 1)
         with m.If(visited):
             with m.If(~ends[0]):
                 m.d.sync += [visit.word.eq(visit.word + 1), visit.row.eq(visit.row + 1), left[0].eq(left[0] - 1)]
-            for level in range(1, LEVELS):
+            for level in range(1, levels):
                 with m.Elif(~ends[level]):
                     m.d.sync += left[level].eq(left[level] - 1)
                     for inner in range(level + 1):
@@ -152,7 +154,7 @@ class Loops(wiring.Component):
         with m.If(begin):
             m.d.sync += [self.visits.valid.eq(1), walk_fanout.eq(fanout)]
             m.d.sync += [visit[name].eq(waiting) for name, waiting in passengers.items()]
-            for level in range(LEVELS):
+            for level in range(levels):
                 m.d.sync += [at[level].word.eq(start.word), at[level].row.eq(start.row)]
                 m.d.sync += [left[level].eq(counts[level]), turns[level].eq(counts[level])]
                 if level:

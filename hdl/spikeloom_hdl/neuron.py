@@ -1,5 +1,7 @@
 """The neuron's equation as a pipeline of named stages, one neuron a cycle."""
 
+from collections.abc import Callable
+
 from amaranth import *
 
 from spikeloom.contract.neuron import LATENCY_BITS, Reset
@@ -9,6 +11,10 @@ from .stage import RigidPipeline
 
 FACTOR_BITS = 17
 """Bits of a state that a multiplier of 18 signed bits takes, without their sign."""
+
+
+Delay = Callable[[str, Value, int], Value]
+"""Name, value and cycles: the value that many cycles later."""
 
 
 class NeuronPipeline:
@@ -40,17 +46,23 @@ class NeuronPipeline:
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
+    delay : how values wait that are wanted much later, or None: in registers.
     """
 
     LATENCY = 10
 
-    def __init__(self, m: Module, name: str, numerics: Numerics, *, state, parameters, biases, acc, tick, flush, clear):
-        self.m, self.numerics = m, numerics
+    def __init__(
+        self, m: Module, name: str, numerics: Numerics, *,
+        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
+    ):  # fmt: skip
+        self.m, self.numerics, self.delay = m, numerics, delay
+        self.aside: dict[str, tuple[Value, int]] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
             u=state.u, v=state.v, r=state.r, s=state.s, acc=acc, bias=biases.bias, bias_u=biases.bias_u,
             **{field: parameters[field] for field in parameters.shape().members},
         )  # fmt: skip
+        self._set_aside("theta", "v_min", "v_reset")
         self._multiply(tick, flush)
         self._gather()
         self._integrate()
@@ -61,6 +73,19 @@ class NeuronPipeline:
         self._compare()
         self._choose()
         self._result(clear)
+
+    def _set_aside(self, *names: str) -> None:
+        """Values that are wanted much later: they wait in RAM where there is a ``delay``, otherwise in the pipeline."""
+        if self.delay is not None:
+            self.aside |= {name: (self.pipe[name], self.pipe.stage) for name in names}
+            self.pipe.drop(*names)
+
+    def _take_back(self, *names: str) -> None:
+        if self.delay is not None:
+            for name in names:
+                value, stage = self.aside[name]
+                back = self.delay(f"{self.pipe.name}{name}", Value.cast(value), self.pipe.stage - stage)
+                self.pipe.set(**{name: back.as_signed() if value.shape().signed else back})
 
     @property
     def result(self) -> RigidPipeline:
@@ -89,6 +114,7 @@ class NeuronPipeline:
             pipe.set(acc=Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3]))
             pipe.drop("weight_exponent")
         pipe.drop("alpha", "beta", "latency", "u", "v", "s")
+        self._set_aside("v_sub")
         pipe.step()
 
     def _low(self, state: Value) -> Value:
@@ -157,7 +183,9 @@ class NeuronPipeline:
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
+        self._take_back("v_min")
         pipe.set(v=pipe["v"] + pipe["u"])
+        self._set_aside("u")
         if self.numerics.profile is Profile.LOIHI:
             # The least number is one below the least potential: as a floor it is none.
             pipe.set(v_min=pipe["v_min"] | (pipe["v_min"] == C(-1 << bits - 1, signed(bits))))
@@ -179,6 +207,7 @@ class NeuronPipeline:
 
     def _compare(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
+        self._take_back("theta", "v_sub")
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
         pipe.set(above=pipe["v"] > pipe["theta"], lowered=lowered)
@@ -187,6 +216,7 @@ class NeuronPipeline:
 
     def _choose(self) -> None:
         pipe = self.pipe
+        self._take_back("v_reset")
         waits, reset = pipe["waits"], pipe["reset"]
         fired = Signal(name=f"{pipe.name}_fired")
         to_value = Signal(name=f"{pipe.name}_to_value")
@@ -210,6 +240,7 @@ class NeuronPipeline:
 
     def _result(self, clear: Value) -> None:
         pipe = self.pipe
+        self._take_back("u")
         v = (pipe["v"] | pipe["v_reset"] | pipe["lowered"])[: self.numerics.state_bits].as_signed()
         pipe.set(u=Mux(clear, 0, pipe["u"]), v=Mux(clear, 0, v), r=Mux(clear, 0, pipe["r"]), s=Mux(clear, 0, pipe["s"]))
         pipe.drop("v_reset", "lowered")

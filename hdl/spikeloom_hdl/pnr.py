@@ -22,6 +22,31 @@ from .boards.build import BitstreamError, tool_path
 SYNTHESIS = ("-abc9",)
 """Options of ``synth_ecp5``."""
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flow:
+    """The tools of a family.
+
+    Attributes:
+        synthesis: Yosys' command.
+        placement: nextpnr's, without what all of them have.
+        resources: by nextpnr's names.
+    """
+
+    synthesis: str
+    placement: tuple[str, ...]
+    resources: dict[str, str]
+
+
+FLOWS = {
+    "ice40": Flow(
+        synthesis="synth_ice40 -device u -dsp",
+        placement=("nextpnr-ice40", "--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
+        resources={"LC": "ICESTORM_LC", "EBR": "ICESTORM_RAM", "SPRAM": "ICESTORM_SPRAM", "DSP": "ICESTORM_DSP"},
+    ),
+}
+"""Families other than ECP5."""
+
 TIME_LIMIT = 1800.0
 """Seconds that one tool may run."""
 
@@ -92,14 +117,14 @@ def netlist(component: wiring.Component, platform: Any = None) -> str:
     return rtlil.convert(top, name="top", platform=platform, emit_src=False)
 
 
-def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS) -> Path:
+def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, command: str = "synth_ecp5") -> Path:
     """Yosys' netlist of a source; taken from the folder where it has been made from the same source before."""
-    digest = hashlib.sha256(repr((source, options)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((source, options, command)).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / f"{digest}.json"
     if not result.exists():
         (folder / f"{digest}.il").write_text(source)
-        script = f"read_rtlil {digest}.il; synth_ecp5 -top top {' '.join(options)} -json {digest}.part.json"
+        script = f"read_rtlil {digest}.il; {command} -top top {' '.join(options)} -json {digest}.part.json"
         run(["yosys", "-q", "-l", f"{digest}.log", "-p", script], folder, digest)
         (folder / f"{digest}.part.json").rename(result)
     return result
@@ -110,17 +135,31 @@ def place(
 ) -> Placed:
     """Place and route on an ECP5."""
     report = f"{design.stem}.{seed}.report.json"
-    before = time.monotonic()
     command = [
         "nextpnr-ecp5", f"--{device}", "--package", "CABGA381", "--speed", str(speed), "--json", design.name,
         "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
         "--report", report, "--router", router,
     ]  # fmt: skip
+    return run_nextpnr(command, design, seed, RESOURCES)
+
+
+def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
+    """Place and route on the chip of a flow."""
+    command = [
+        *flow.placement, "--json", design.name, "--freq", f"{freq:g}", "--timing-allow-fail", "--seed", str(seed),
+        "--report", f"{design.stem}.{seed}.report.json",
+    ]  # fmt: skip
+    return run_nextpnr(command, design, seed, flow.resources)
+
+
+def run_nextpnr(command: list[str], design: Path, seed: int, resources: dict[str, str]) -> Placed:
+    """Run it, and read the report that the command asks for."""
+    before = time.monotonic()
     run(command, design.parent, f"{design.stem}.{seed}")
-    found = json.loads((design.parent / report).read_text())
+    found = json.loads((design.parent / command[command.index("--report") + 1]).read_text())
     use = found["utilization"]
     return Placed(
-        used={name: int(use[key]["used"]) if key in use else 0 for name, key in RESOURCES.items()},
+        used={name: int(use[key]["used"]) if key in use else 0 for name, key in resources.items()},
         fmax_mhz=round(min(float(clock["achieved"]) for clock in found["fmax"].values()), 2),
         path=critical_path(found),
         seconds=round(time.monotonic() - before, 1),

@@ -7,11 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.layout import COLUMN_BITS
-from spikeloom.contract.ring import Counter, Space, spaces
+from spikeloom.contract.ring import Counter, Space
 
+from . import memories
 from .bus import READ_LATENCY, BusSignature
+from .memories.ebr import Ebr
 
 SWEEP = 20
 """Cycles between two sweeps of a counter, at most: the bus comes between once in four cycles."""
@@ -63,8 +64,7 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = len(Counter)
-        m.submodules.totals = totals = Memory(shape=COLUMN_BITS, depth=16, init=[])
-        write, read = totals.write_port(), totals.read_port(domain="comb")
+        write_data = Signal(COLUMN_BITS)
 
         # Whose turn it is: the next one's, or the one's that the bus is asking for. One bit a counter besides, in
         # registers, spares a decoder in front of the adder.
@@ -94,11 +94,8 @@ class Counters(wiring.Component):
         total, answer = Signal(COLUMN_BITS), Signal(COLUMN_BITS)
         m.d.sync += [adding.eq(turn), added.eq(Mux(cleared, 0, swept)), told.eq(asked), clears.eq(cleared)]
         m.d.comb += [
-            total.eq(read.data + added),
-            read.addr.eq(adding),
-            write.addr.eq(adding),
-            write.data.eq(Mux(clears, 0, total)),
-            write.en.eq(1),
+            total.eq(self._totals(m, platform, turn, adding, write_data) + added),
+            write_data.eq(Mux(clears, 0, total)),
         ]
         answer_q = Signal.like(answer)
         m.d.sync += [answer.eq(Mux(told, total, 0)), answer_q.eq(answer)]
@@ -106,26 +103,56 @@ class Counters(wiring.Component):
         m.d.comb += self.bus.read_data.eq(answer_q)
         return m
 
+    def _totals(self, m: Module, platform, following: Value, address: Value, data: Value) -> Value:
+        """The wide counters: one is read and written at ``address`` in each cycle, at ``following`` in the next."""
+        if memories.family_of(platform) != "ice40":
+            m.submodules.totals = totals = Memory(shape=COLUMN_BITS, depth=16, init=[])
+            write, read = totals.write_port(), totals.read_port(domain="comb")
+            m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.data.eq(data), write.en.eq(1)]
+            return read.data
+        # No RAM of this chip answers at once. Block RAM has not got a total yet that was written a cycle ago.
+        again, last = Signal(), Signal(COLUMN_BITS)
+        m.d.sync += [again.eq(following == address), last.eq(data)]
+        halves = []
+        for low in (0, 16):
+            ram = Ebr(16)
+            m.submodules[f"totals{low}"] = ram
+            m.d.comb += [
+                ram.address.eq(following),
+                ram.enable.eq(1),
+                ram.write.eq(1),
+                ram.write_address.eq(address),
+                ram.write_data.eq(data[low : low + 16]),
+            ]
+            halves.append(ram.data)
+        return Mux(again, last, Cat(halves))
+
 
 class Registers(wiring.Component):
     """Registers that the host sets.
 
+    Parameters
+    ----------
+    bits : sequence of int
+        How many bits of each register are kept; the others read as zeros.
+
     Members
     -------
-    values : array of ``Out(32)``, by :class:`Register`, one a phase
+    values : array of ``Out(32)``
+        From :class:`Register` on: the rows of each phase.
     bus : ``In(BusSignature())``
         Space REGISTER.
     """
 
-    def __init__(self, config: ArrayConfig):
-        count = spaces(config)[Space.REGISTER].depth
-        super().__init__({"values": Out(COLUMN_BITS).array(count), "bus": In(BusSignature())})
+    def __init__(self, bits: Sequence[int]):
+        self.bits = tuple(bits)
+        super().__init__({"values": Out(COLUMN_BITS).array(len(self.bits)), "bus": In(BusSignature())})
 
     def elaborate(self, platform):
         m = Module()
         values = list(self.values)
         written = answer(m, self.bus, Space.REGISTER, values)
-        for register, value in enumerate(values):
+        for register, (value, bits) in enumerate(zip(values, self.bits, strict=True)):
             with m.If(written & (self.bus.address == register)):
-                m.d.sync += value.eq(self.bus.data)
+                m.d.sync += value.eq(self.bus.data[:bits])
         return m

@@ -34,7 +34,7 @@ class RigidPipeline:
     """
 
     def __init__(self, m: Module, name: str):
-        self._m, self.name, self._stage = m, name, 0
+        self._m, self.name, self.stage = m, name, 0
         self._values: dict[str, Value] = {}
 
     def __getitem__(self, name: str) -> Value:
@@ -49,9 +49,9 @@ class RigidPipeline:
             del self._values[name]
 
     def step(self) -> None:
-        self._stage += 1
+        self.stage += 1
         for name, value in self._values.items():
             shape = value.shape() if isinstance(value, Value) else Value.cast(value).shape()
-            register = Signal(shape, name=f"{self.name}{self._stage}_{name}")
+            register = Signal(shape, name=f"{self.name}{self.stage}_{name}")
             self._m.d.sync += register.eq(value)
             self._values[name] = register

@@ -8,6 +8,7 @@ from spikeloom.contract.config import ArrayConfig, bits_for
 from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Space, spaces
 
+from . import memories
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .neuron import NeuronPipeline
@@ -104,6 +105,7 @@ class NeuronUnit(wiring.Component):
             busy.append(control["valid"])
 
         group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), acc)
+        delay = memories.delay_of(m, platform)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -115,6 +117,7 @@ class NeuronUnit(wiring.Component):
                 tick=self.tick,
                 flush=self.flush,
                 clear=self.clear,
+                delay=delay,
             )  # fmt: skip
             neurons.append(neuron.result)
         for _ in range(NeuronPipeline.LATENCY):

@@ -17,6 +17,7 @@ from spikeloom.image import Image
 from spikeloom_hdl.bus import READ_LATENCY
 from spikeloom_hdl.core import Core
 from spikeloom_hdl.layout import struct
+from spikeloom_hdl.memories import Chip
 from spikeloom_sim import golden
 from spikeloom_sim.bench import Watch, cycles, parameter, random_source, send, simulate, start
 from spikeloom_sim.stimulus import random_network, random_samples
@@ -51,6 +52,14 @@ def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
 def test_core(case: str, seed: int, tmp_path: Path) -> None:
     _, image = network_and_image(case, seed)
     simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": seed})
+
+
+@pytest.mark.parametrize("case", ["8 lanes", "8 lanes, 4 a cycle", "loihi"])
+def test_core_of_ice40(case: str, tmp_path: Path) -> None:
+    """What that chip has no LUT RAM for is made otherwise: counters, and values that wait in the neuron's pipeline."""
+    _, image = network_and_image(case, 3)
+    chip = Chip("ice40", models=True)
+    simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": 3}, platform=chip)
 
 
 class Bus:

