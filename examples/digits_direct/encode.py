@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("samples.npz"))
     args = parser.parse_args()
     spikes = encode(read_idx(args.images)[: args.count])
-    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count])
+    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count], kind="graded")
     print(f"wrote {args.output}: {len(spikes)} samples, {np.count_nonzero(spikes) / len(spikes):.1f} events each")
 
 

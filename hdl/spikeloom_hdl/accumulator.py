@@ -18,13 +18,17 @@ class Accumulator(wiring.Component):
 
     ::
 
-        cycle 0  issue     a drain, else a visit          -> WEIGHT, WORD_ROW (2 cycles)
-              2  locate    which row of which slot        -> ACCUMULATOR read (1 cycle)
-              3  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 4
-              4  write     ACCUMULATOR
+        cycle 0  issue     a drain, else a visit
+              1  read      its word                       -> WEIGHT, WORD_ROW (2 cycles)
+              3  locate    which row of which slot        -> ACCUMULATOR read (1 cycle)
+              4  select    the RAM's row, or an older result that the RAM has not got yet
+              5  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 6
+              6  write     ACCUMULATOR
 
-    The RAM's answer of cycle 3 lacks the writes of the two operations in front, so these are forwarded: hits
-    on one row in consecutive cycles are exact.
+    The RAM's answer of cycle 4 lacks the writes of the three operations in front, so these are forwarded: hits
+    on one row in consecutive cycles are exact. Which of them is hit is known in cycle 3 already. So what is not
+    wanted is made zero where that costs nothing, by the reset of a register or of the RAM's output, and the
+    sources are ored: nothing but one such gate lies between the RAM and a register.
 
     Members
     -------
@@ -35,7 +39,8 @@ class Accumulator(wiring.Component):
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, 4 cycles after ``drain``, for one cycle.
+        A drained row, ``drain_latency`` cycles (6, with payloads 7) after ``drain``: ``sums_valid`` for one cycle, the
+        others until the next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -44,10 +49,12 @@ class Accumulator(wiring.Component):
         Spaces WEIGHT, WORD_ROW, ACCUMULATOR.
     """
 
-    DRAIN_LATENCY = 4
+    DRAIN_LATENCY = 6
+    """Without payloads; those take one more."""
 
     def __init__(self, config: ArrayConfig):
         self.config = config
+        self.drain_latency = self.DRAIN_LATENCY + (config.payload_bits > 0)
         core = config.core
         super().__init__(
             {
@@ -80,13 +87,7 @@ class Accumulator(wiring.Component):
         # issue
         visit = self.visits.p
         pipe = RigidPipeline(m, "stage")
-        m.d.comb += [
-            self.visits.ready.eq(~self.drain),
-            weights.address.eq(visit.word),
-            weights.enable.eq(1),
-        ]
-        if core.sparse:
-            m.d.comb += [word_rows.address.eq(visit.word), word_rows.enable.eq(1)]
+        m.d.comb += self.visits.ready.eq(~self.drain)
         visited = Signal()
         slot = Signal(core.slot_bits)
         m.d.comb += [
@@ -99,57 +100,101 @@ class Accumulator(wiring.Component):
             row=Mux(self.drain, self.drain_row, visit.row),
             slot=slot,
             sparse=visit.sparse & ~self.drain,
+            word=visit.word,
+            **({"payload": visit.payload} if self.config.payload_bits else {}),
         )
         busy = [pipe["visit"], pipe["drain"]]
-        for _ in range(2):
-            pipe.step()
-            busy += [pipe["visit"], pipe["drain"]]
-
-        # locate
-        row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
-        m.d.comb += [sums.address.eq(Cat(row, pipe["slot"])), sums.enable.eq(1)]
-        pipe.set(row=row, weights=weights.data.as_value())
-        pipe.drop("sparse")
         pipe.step()
         busy += [pipe["visit"], pipe["drain"]]
 
-        # add: the RAM's row, or what the operation one (or two) in front has made of it
+        # read: the weights lie far apart, so their address comes from a register of its own
+        m.d.comb += [weights.address.eq(pipe["word"]), weights.enable.eq(1)]
+        if core.sparse:
+            m.d.comb += [word_rows.address.eq(pipe["word"]), word_rows.enable.eq(1)]
+        pipe.drop("word")
+        for _ in range(weights.latency):
+            pipe.step()
+            busy += [pipe["visit"], pipe["drain"]]
+
+        stored = data.View(weights.data.shape(), weights.data.as_value())
+        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
+        row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
+        pipe.drop("sparse")
+        if self.config.payload_bits:
+            # multiply: an event counts as often as its payload says
+            wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
+            products = [Signal(wide, name=f"product{n}") for n in range(core.lanes)]
+            m.d.sync += [product.eq(lane * pipe["payload"]) for product, lane in zip(products, lanes, strict=True)]
+            pipe.drop("payload")
+            pipe.set(row=row)
+            pipe.step()
+            busy += [pipe["visit"], pipe["drain"]]
+            row, lanes = pipe["row"], products
+
+        # locate: where this operation adds, and whether one of the three in front of it adds there, too
         address = Signal(core.slot_bits + core.row_bits)
-        m.d.comb += address.eq(Cat(pipe["row"], pipe["slot"]))
-        row_shape = self.sums.shape()
-        written = [Signal(row_shape, name=f"written{n}") for n in range(2)]
-        written_address = [Signal.like(address, name=f"written_address{n}") for n in range(2)]
-        written_valid = [Signal(name=f"written_valid{n}") for n in range(2)]
-        present = Signal(row_shape)
-        same = [Signal(name=f"same{n}") for n in range(2)]
-        for n in range(2):
-            m.d.comb += same[n].eq(written_valid[n] & (written_address[n] == address))
-        m.d.comb += present.eq(Mux(same[0], written[0], Mux(same[1], written[1], sums.data)))
-        word = data.View(weights.data.shape(), pipe["weights"])
-        for lane in range(core.lanes):
-            m.d.sync += written[0][lane].eq(Mux(pipe["drain"], 0, present[lane] + self._weight(word[lane].weight)))
+        m.d.comb += [address.eq(Cat(row, pipe["slot"])), sums.address.eq(address), sums.enable.eq(1)]
+        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(3)]
+        ahead_valid = [Signal(name=f"ahead_valid{n}") for n in range(3)]
+        same = [Signal(name=f"same{n}") for n in range(3)]
+        hit = [Signal(name=f"hit{n}") for n in range(3)]
+        for n in range(3):
+            m.d.comb += same[n].eq(ahead_valid[n] & (ahead[n] == address))
+            m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
+        m.d.comb += sums.zero.eq(Cat(same).any())
         m.d.sync += [
-            written_address[0].eq(address),
-            written_valid[0].eq(pipe["visit"] | pipe["drain"]),
-            written[1].eq(written[0]),
-            written_address[1].eq(written_address[0]),
-            written_valid[1].eq(written_valid[0]),
+            Cat(ahead).eq(Cat(address, ahead[:2])),
+            Cat(ahead_valid).eq(Cat(pipe["visit"] | pipe["drain"], ahead_valid[:2])),
+        ]
+        row_shape = self.sums.shape()
+        total = Signal(row_shape)  # of cycle 5
+        result = Signal(row_shape)  # of cycle 6: zeros, unless a visit is there
+        oldest = Signal(row_shape)
+        m.d.sync += oldest.eq(Mux(hit[2], result, 0))
+        pipe.set(row=row, newest=hit[0], second=hit[1], **{f"weight{n}": lane for n, lane in enumerate(lanes)})
+        pipe.drop("slot")
+        pipe.step()
+        busy += [pipe["visit"], pipe["drain"]]
+
+        # select: the result of the second operation in front is there now, the one of the third has been kept
+        present = Signal(row_shape)
+        second = Mux(pipe["second"], result.as_value(), 0)
+        m.d.sync += present.eq(sums.data.as_value() | oldest.as_value() | second)
+        # A drain adds nothing to what it reads.
+        weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
+        for n in range(core.lanes):
+            m.d.sync += weight[n].eq(Mux(pipe["drain"], 0, pipe[f"weight{n}"]))
+        # The operation right in front adds in this cycle: its result is wanted, or not.
+        newest = Signal(row_shape)
+        follows = pipe["newest"]
+        pipe.drop("newest", "second", *(f"weight{n}" for n in range(core.lanes)))
+        pipe.step()
+        busy += [pipe["visit"], pipe["drain"]]
+        m.d.sync += newest.eq(Mux(follows & pipe["visit"], total, 0))
+
+        # add
+        for lane in range(core.lanes):
+            m.d.comb += total[lane].eq((present[lane] | newest[lane]) + weight[lane])
+        m.d.sync += [
+            result.eq(Mux(pipe["visit"], total, 0)),
             self.sums_valid.eq(pipe["drain"]),
         ]
         with m.If(pipe["drain"]):
-            m.d.sync += [self.sums_row.eq(pipe["row"]), self.sums.eq(present)]
+            m.d.sync += [self.sums_row.eq(pipe["row"]), self.sums.eq(total)]
 
-        # write
+        # write; at rest the result is zero
+        written = Signal()
+        m.d.sync += written.eq(pipe["visit"] | pipe["drain"])
         m.d.comb += [
-            sums.write_enable.eq(written_valid[0] | self.clear),
-            sums.write_address.eq(Mux(self.clear, self.clear_address, written_address[0])),
-            sums.write_data.eq(Mux(self.clear, 0, written[0].as_value())),
+            sums.write_enable.eq(written | self.clear),
+            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[2])),
+            sums.write_data.eq(result),
         ]
-        m.d.comb += self.idle.eq(~Cat(busy, written_valid[0]).any())
+        m.d.comb += self.idle.eq(~Cat(busy, written).any())
         return m
 
     def _weight(self, stored: Value) -> Value:
         """The value of a stored weight; a single bit stands for plus or minus one."""
         if self.config.core.numerics.weight_bits > 1:
             return stored
-        return Mux(stored, C(-1, signed(2)), C(1, signed(2)))
+        return Cat(C(1, 1), stored).as_signed()

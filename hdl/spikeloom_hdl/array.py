@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.fabric import OPPOSITE, neighbour, ports_of
 from spikeloom.contract.layout import COLUMN_BITS
-from spikeloom.contract.neuron import LATENCY_BITS
 
 from .barrier import Barrier
 from .bus import share
@@ -91,14 +90,14 @@ class Array(wiring.Component):
 
     def _broadcast(self, m: Module, sequencer: Sequencer, cores: list[Core]) -> None:
         """Start and reset reach all cores in one cycle, behind registers; what was lost is gathered the same way."""
-        pulses = Cat(sequencer.start, sequencer.flush, sequencer.reset_state)
+        pulses = Cat(sequencer.start, sequencer.phase, sequencer.flush, sequencer.reset_state)
         for n in range(START_LATENCY):
-            delayed = Signal(2 + LATENCY_BITS, name=f"pulses{n}")
+            delayed = Signal(len(pulses), name=f"pulses{n}")
             m.d.sync += delayed.eq(pulses)
             pulses = delayed
         lost = Signal(len(cores))
         any_lost = Signal()
         m.d.sync += [any_lost.eq(lost.any()), sequencer.lost.eq(any_lost)]
         for n, core in enumerate(cores):
-            m.d.comb += Cat(core.start, core.flush, core.reset_state).eq(pulses)
+            m.d.comb += Cat(core.start, core.phase, core.flush, core.reset_state).eq(pulses)
             m.d.sync += lost[n].eq(core.lost)

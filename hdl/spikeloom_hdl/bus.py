@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import ADDRESS_BITS, SPACE_BITS
 
-READ_LATENCY = 3
+READ_LATENCY = 4
 """Cycles from ``valid`` to the word on ``read_data``, the same for every space."""
 
 
@@ -17,7 +17,7 @@ class BusSignature(wiring.Signature):
     Members
     -------
     valid, write : ``Out(1)``
-        An access in this cycle; a write takes effect in the next.
+        An access in this cycle; a write takes effect within two.
     space, address, data : ``Out(...)``
         As on the ring: :mod:`spikeloom.contract.ring`.
     read_data : ``In(32)``

@@ -5,11 +5,12 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig, bits_for
-from spikeloom.contract.neuron import LATENCY_BITS, NEVER
-from spikeloom.contract.ring import Counter, Register, Space, spaces
+from spikeloom.contract.neuron import LATENCY_BITS
+from spikeloom.contract.ring import Counter, Space, spaces
 
 from .accumulator import Accumulator
 from .bus import BusSignature, share
+from .drain import Drain
 from .emitter import Emitter
 from .layout import struct
 from .registers import Counters, Registers
@@ -24,15 +25,15 @@ class Core(wiring.Component):
 
         events -> FIFO -> Walker -> Accumulator -> NeuronUnit -> Emitter -> spikes
                                          ^
-                                    drains, a row every groups cycles
+                                       Drain, a row every groups cycles
 
     Events are taken at any time, also while neurons are updated: taking them never depends on sending.
 
     Members
     -------
     events : ``In(stream(flit))``, spikes : ``Out(stream(flit))``
-    start : ``In(1)``, flush : ``In(6)``
-        Begin a tick, while the core is idle; the number of the flush tick, or 0.
+    start : ``In(1)``, phase : ``In(...)``, flush : ``In(6)``
+        Begin a phase of a tick, while the core is idle; its number, and that of the flush tick or 0.
     reset_state : ``In(1)``
         Clear states, sums and the tick, while the core is idle; takes as many cycles as the deeper memory has rows.
     unrouted : ``In(3)``
@@ -52,6 +53,7 @@ class Core(wiring.Component):
                 "events": In(flit),
                 "spikes": Out(flit),
                 "start": In(1),
+                "phase": In(bits_for(config.core.phases)),
                 "flush": In(LATENCY_BITS),
                 "reset_state": In(1),
                 "unrouted": In(3),
@@ -66,10 +68,11 @@ class Core(wiring.Component):
         core = self.config.core
         m.submodules.walker = walker = Walker(self.config)
         m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.submodules.drain = drain = Drain(self.config)
         m.submodules.neurons = neurons = NeuronUnit(self.config)
         m.submodules.emitter = emitter = Emitter(self.config)
-        m.submodules.counters = counters = Counters()
-        m.submodules.registers = registers = Registers()
+        m.submodules.counters = counters = Counters(self._steps(walker.synapses))
+        m.submodules.registers = registers = Registers(self.config)
         share(m, self.bus, [part.bus for part in (walker, accumulator, neurons, emitter, counters, registers)])
 
         flit = struct(self.config.flit_layout)
@@ -85,12 +88,12 @@ class Core(wiring.Component):
         wiring.connect(m, walker.visits, accumulator.visits)
         wiring.connect(m, emitter.flits, wiring.flipped(self.spikes))
 
-        updating = self._update(m, accumulator, neurons, emitter, counters, registers)
+        self._connect_drain(m, drain, accumulator, neurons, emitter, registers)
         clearing = self._clear(m, accumulator, neurons)
 
         visited = walker.visits.valid & walker.visits.ready
         under_way = (queue.level != 0) | ~walker.idle
-        working = updating | ~accumulator.idle | ~neurons.idle
+        working = drain.busy | ~accumulator.idle | ~neurons.idle
         m.d.comb += [
             counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en),
             counters.step[Counter.WORDS].eq(visited),
@@ -98,12 +101,13 @@ class Core(wiring.Component):
             counters.step[Counter.WAITS].eq(under_way & ~visited),
             counters.step[Counter.SPIKES].eq(neurons.spikes),
             counters.step[Counter.SATURATIONS].eq(neurons.saturations),
+            counters.step[Counter.STALLS].eq(drain.stalled),
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
             counters.step[Counter.DRAINS].eq(walker.visits.valid & accumulator.drain),
             counters.step[Counter.UPDATES].eq(~under_way & working),
             counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
-            self.lost.eq(walker.refused | (self.unrouted != 0)),
+            self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
                 & ~updating & ~clearing & ~self.start & ~self.reset_state
@@ -111,21 +115,30 @@ class Core(wiring.Component):
         ]  # fmt: skip
         return m
 
-    def _update(self, m, accumulator, neurons, emitter, counters, registers) -> Value:
-        """Drain the rows in use, no faster than the neuron unit works and the emitter has room for."""
-        core = self.config.core
-        slot = Signal(core.slot_bits, init=core.slots - 1)
-        row = Signal(core.row_bits)
-        left = Signal(core.count_bits)
-        pause = Signal(bits_for(core.groups))
-        room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
-        due = Signal()
+    def _steps(self, synapses: Value) -> list[int]:
+        """What each counter grows by in a cycle, at most."""
+        group = self.config.core.group
+        most = dict.fromkeys(Counter, 1)
+        most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.REFUSED: 2}
+        most |= {Counter.SPIKES: group, Counter.SATURATIONS: 2 * group}
+        return [*(most | {Counter.UNROUTED: (1 << len(self.unrouted)) - 1}).values()]
+
+    def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:
+        """Start, rows and credits; drained rows go through the neuron unit to the emitter."""
         fired = Signal()
         m.d.comb += [
-            due.eq((left != 0) & (pause == 0)),
-            accumulator.drain.eq(due & (room != 0)),
-            accumulator.drain_row.eq(row),
-            accumulator.slot.eq(slot),
+            drain.start.eq(self.start),
+            drain.phase.eq(self.phase),
+            drain.flush.eq(self.flush),
+            drain.reset_state.eq(self.reset_state),
+            drain.finished.eq(neurons.fired_valid),
+            drain.fired.eq(fired),
+            drain.popped.eq(emitter.popped),
+            accumulator.drain.eq(drain.drain),
+            accumulator.drain_row.eq(drain.row),
+            accumulator.slot.eq(drain.slot),
+            neurons.tick.eq(drain.tick),
+            neurons.flush.eq(drain.flushing),
             neurons.sums_valid.eq(accumulator.sums_valid),
             neurons.sums_row.eq(accumulator.sums_row),
             neurons.sums.eq(accumulator.sums),
@@ -133,29 +146,8 @@ class Core(wiring.Component):
             emitter.push.eq(neurons.fired_valid & fired),
             emitter.row.eq(neurons.fired_row),
             emitter.fired.eq(neurons.fired),
-            counters.step[Counter.STALLS].eq(due & ~accumulator.drain),
         ]
-        # A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or is popped.
-        given_back = (neurons.fired_valid & ~fired) + emitter.popped
-        m.d.sync += room.eq(room - accumulator.drain + given_back)
-        with m.If(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
-        with m.If(accumulator.drain):
-            m.d.sync += [row.eq(row + 1), left.eq(left - 1), pause.eq(core.groups - 1)]
-        with m.If(self.start):
-            m.d.sync += [
-                slot.eq(slot + 1),
-                row.eq(0),
-                left.eq(registers.values[Register.ROWS]),
-                neurons.flush.eq(self.flush),
-            ]
-            with m.If(started := Signal(name="started")), m.If(neurons.tick != NEVER - 1):
-                m.d.sync += neurons.tick.eq(neurons.tick + 1)
-            with m.Else():
-                m.d.sync += started.eq(1)
-        with m.If(self.reset_state):
-            m.d.sync += [started.eq(0), neurons.tick.eq(0)]
-        return left != 0
+        m.d.comb += [rows.eq(value) for rows, value in zip(drain.rows, registers.values, strict=True)]
 
     def _clear(self, m, accumulator, neurons) -> Value:
         """Write zeros over all sums and states, side by side."""

@@ -89,5 +89,7 @@ class Emitter(wiring.Component):
                 self.flits.p.key.eq(record.key),
                 self.flits.p.index.eq(record.index + (lane << record.shift)),
             ]
+        if self.config.payload_bits:
+            m.d.comb += self.flits.p.payload.eq(1)
         m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~self.flits.valid)
         return m

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import verilog
 from amaranth.lib import wiring
@@ -13,14 +14,14 @@ from spikeloom.contract.layout import COLUMN_BITS
 from .array import Array
 
 
-def systemverilog(top: wiring.Component, name: str = "top") -> str:
+def systemverilog(top: wiring.Component, name: str = "top", platform: Any = None) -> str:
     """The source of a component and all below it: one file, the same text for the same gateware.
 
     Yosys writes ``always @*``, and a block that assigns constants alone then waits for a change that never comes.
     ``always_comb`` runs once at time 0, whatever it reads (Amaranth issue 418).
     """
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"  # a yosys on the path may write other text
-    return verilog.convert(top, name=name, emit_src=False).replace("always @*", "always_comb")
+    return verilog.convert(top, name=name, platform=platform, emit_src=False).replace("always @*", "always_comb")
 
 
 def write_package(config: ArrayConfig, folder: Path, name: str = "spikeloom") -> list[Path]:

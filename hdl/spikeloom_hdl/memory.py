@@ -2,22 +2,21 @@
 
 from amaranth import *
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import bits_for
-from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import Geometry, Space
 
+from . import memories
 from .bus import READ_LATENCY, BusSignature
 from .layout import struct
 
 
 class RingMemory(wiring.Component):
-    """One space of the ring as a row of RAMs, each as wide as a word of the ring (the last one may be narrower).
+    """One space of the ring, in the RAMs of the platform's chip: see :mod:`.memories`.
 
-    The bus and the core share the ports; the bus is used at rest only, when the core reads and writes nothing. A read
-    in the cycle of a write to the same record gives the old record.
+    The bus is used at rest only, when the core reads and writes nothing. A read of the core in the cycle of its own
+    write to the same record gives anything.
 
     Parameters
     ----------
@@ -26,34 +25,39 @@ class RingMemory(wiring.Component):
     latency :
         1, or 2 with a register behind the RAM: block RAM is slow from clock to output.
     writable :
-        The core writes, too. Otherwise the RAM is never read and written in one cycle, which spares the logic that
-        keeps a colliding read right.
+        The core writes, too.
+    parts :
+        Equal parts of a record that the core can write one without the other.
 
     Members
     -------
-    address, enable : ``In(...)``
-        Read port. Where ``enable`` is low, ``data`` keeps its value (of ``latency`` 1).
+    address, enable, zero : ``In(...)``
+        Read port. Where ``enable`` is low, ``data`` keeps its value (of ``latency`` 1); ``zero`` makes it 0.
     data : ``Out(record)``
         The record, ``latency`` cycles later.
     write_enable, write_address, write_data : ``In(...)``
-        Write port of the core, only where ``writable``.
+        Write port of the core, only where ``writable``; an enable a part.
     bus : ``In(BusSignature())``
     """
 
-    def __init__(self, space: Space, geometry: Geometry, *, latency: int = 1, writable: bool = False):
+    def __init__(self, space: Space, geometry: Geometry, *, latency: int = 1, writable: bool = False, parts: int = 1):
         assert latency in (1, 2)
         self.space, self.geometry = space, geometry
         self.latency, self.writable = latency, writable
+        self.shape = memories.Shape(
+            depth=geometry.depth, width=geometry.layout.width, fast=latency == 1, writable=writable, parts=parts
+        )
         address = bits_for(geometry.depth)
         members = {
             "address": In(address),
             "enable": In(1),
+            "zero": In(1),
             "data": Out(struct(geometry.layout)),
             "bus": In(BusSignature()),
         }
         if writable:
             members |= {
-                "write_enable": In(1),
+                "write_enable": In(parts),
                 "write_address": In(address),
                 "write_data": In(struct(geometry.layout)),
             }
@@ -61,55 +65,41 @@ class RingMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layout = self.geometry.layout
-        column = self.bus.address[: self.geometry.column_bits]
-        record = self.bus.address[self.geometry.column_bits :]
+        bus, geometry = self.bus, self.geometry
+        access = memories.Access(self.shape, bits_for(geometry.depth), geometry.layout.columns)
+        m.d.comb += [
+            access.address.eq(self.address),
+            access.enable.eq(self.enable),
+            access.zero.eq(self.zero),
+        ]
+        # The RAMs lie far apart, and far from the bus: a register in between, with everything decoded in front of it.
+        # Those for address and data are the same for all memories, and become one in synthesis.
         hit = Signal()
-        m.d.comb += hit.eq(self.bus.valid & (self.bus.space == self.space))
-
-        words = []
-        for n in range(layout.columns):
-            low, high = n * COLUMN_BITS, min((n + 1) * COLUMN_BITS, layout.width)
-            # Two rows at least: an address of no bits is none that Verilog can write down.
-            ram = Memory(shape=high - low, depth=max(2, self.geometry.depth), init=[])
-            m.submodules[f"column{n}"] = ram
-            write, read = ram.write_port(), ram.read_port()
+        column = bus.address[: geometry.column_bits]
+        m.d.comb += hit.eq(bus.valid & (bus.space == self.space))
+        m.d.sync += [access.select.eq(hit), access.record.eq(bus.address[geometry.column_bits :])]
+        m.d.sync += access.bus_data.eq(bus.data)
+        for n in range(geometry.layout.columns):
+            here = Const(1) if geometry.layout.columns == 1 else column == n
+            m.d.sync += [access.writes[n].eq(hit & bus.write & here), access.hides[n].eq(hit & ~bus.write & ~here)]
+        if self.writable:
             m.d.comb += [
-                write.addr.eq(record),
-                write.data.eq(self.bus.data),
-                write.en.eq(hit & self.bus.write & (column == n)),
-                read.addr.eq(Mux(self.bus.valid, record, self.address)),
-                read.en.eq(self.enable | self.bus.valid),
+                access.write_enable.eq(self.write_enable),
+                access.write_address.eq(self.write_address),
+                access.write_data.eq(self.write_data.as_value()),
             ]
-            if self.writable:
-                with m.If(self.write_enable):
-                    m.d.comb += [
-                        write.addr.eq(self.write_address),
-                        write.data.eq(self.write_data.as_value()[low:high]),
-                        write.en.eq(1),
-                    ]
-            else:
-                with m.If(write.en):
-                    m.d.comb += read.en.eq(0)
-            word = read.data
-            for stage in range(1, self.latency):
-                delayed = Signal(high - low, name=f"column{n}_q{stage}")
-                m.d.sync += delayed.eq(word)
-                word = delayed
-            words.append(word)
-        m.d.comb += self.data.eq(Cat(words))
+        memories.build(m, self.shape, access, platform)
+        word = access.data
+        if self.latency == 2:
+            word = Signal(self.shape.width, name="data_q")
+            m.d.sync += word.eq(access.data)
+        m.d.comb += self.data.eq(word)
 
-        # The answer to the bus: choose the column when the RAM's word is there, then wait for the common latency.
-        chosen, asked = column, hit & ~self.bus.write
-        for stage in range(self.latency):
-            chosen_q = Signal(max(1, self.geometry.column_bits), name=f"chosen{stage}")
-            asked_q = Signal(name=f"asked{stage}")
-            m.d.sync += [chosen_q.eq(chosen), asked_q.eq(asked)]
-            chosen, asked = chosen_q, asked_q
-        answer = Mux(asked, Array(words)[chosen] if len(words) > 1 else words[0], 0)
-        for stage in range(READ_LATENCY - self.latency):
-            answer_q = Signal(COLUMN_BITS, name=f"answer{stage}")
-            m.d.sync += answer_q.eq(answer)
-            answer = answer_q
-        m.d.comb += self.bus.read_data.eq(answer)
+        # Answers of all spaces are ored, so this one is zero unless it was asked for.
+        assert READ_LATENCY == 4
+        reads = Signal(3)
+        asked = reads[-1]
+        answer = Signal(len(bus.read_data))
+        m.d.sync += [reads.eq(Cat(hit & ~bus.write, reads)), answer.eq(Mux(asked, access.answer, 0))]
+        m.d.comb += bus.read_data.eq(answer)
         return m

@@ -7,6 +7,9 @@ from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profi
 
 from .stage import RigidPipeline
 
+FACTOR_BITS = 17
+"""Bits of a state that a multiplier of 18 signed bits takes, without their sign."""
+
 
 class NeuronPipeline:
     """The stages of one neuron, built into the module of the unit that owns the memories.
@@ -16,14 +19,18 @@ class NeuronPipeline:
     ::
 
         1 multiply    alpha * u, beta * v; is the neuron active in this tick?
-        2 decay       round both products
-        3 integrate   u: + weighted sum + bias;  v: + bias - delayed reset
+        2 gather      the products' two halves;  u: weighted sum + bias;  v: bias - delayed reset
+        3 integrate   both: + the product
         4 limit_u     u fits its width
         5 join        v: + the new u
-        6 limit_v     v fits its width
-        7 floor       v is at least v_min
+        6 floor       v < v_min?
+        7 limit_v     v fits its width and is at least v_min
         8 compare     v > theta
-        9 reset       refractory, fire, reset
+        9 choose      refractory, fire, reset: which potential is it to be?
+       10 result
+
+    A neuron that is not active is not written back. What is added under a condition is made zero by the reset
+    of a register in the stage in front, which costs nothing.
 
     Parameters
     ----------
@@ -32,11 +39,12 @@ class NeuronPipeline:
     numerics :
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
+    clear : the result of the next cycle is to be zeros.
     """
 
-    LATENCY = 9
+    LATENCY = 10
 
-    def __init__(self, m: Module, name: str, numerics: Numerics, *, state, parameters, biases, acc, tick, flush):
+    def __init__(self, m: Module, name: str, numerics: Numerics, *, state, parameters, biases, acc, tick, flush, clear):
         self.m, self.numerics = m, numerics
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
@@ -44,18 +52,19 @@ class NeuronPipeline:
             **{field: parameters[field] for field in parameters.shape().members},
         )  # fmt: skip
         self._multiply(tick, flush)
-        self._decay()
+        self._gather()
         self._integrate()
         self._limit_u()
         self._join()
-        self._limit_v()
         self._floor()
+        self._limit_v()
         self._compare()
-        self._reset()
+        self._choose()
+        self._result(clear)
 
     @property
     def result(self) -> RigidPipeline:
-        """``u v r s`` to write back, ``fired`` (like s) and ``saturations`` (0 to 2), :attr:`LATENCY` cycles later."""
+        """``u v r s`` to write back if ``active``, and ``saturations`` (0 to 2), :attr:`LATENCY` cycles later."""
         return self.pipe
 
     def _multiply(self, tick: Value, flush: Value) -> None:
@@ -64,13 +73,14 @@ class NeuronPipeline:
         # NEVER is the highest latency, and the tick saturates below it.
         active = (held <= tick) & ((flush == 0) | (held >= flush))
         assert len(held) == LATENCY_BITS
+        delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         pipe.set(
             active=active,
-            scaled_u=pipe["alpha"] * pipe["u"],
-            scaled_v=pipe["beta"] * pipe["v"],
-            old_u=pipe["u"],
-            old_v=pipe["v"],
-            old_s=pipe["s"],
+            low_u=pipe["alpha"] * self._low(pipe["u"]),
+            low_v=pipe["beta"] * self._low(pipe["v"]),
+            high_u=pipe["alpha"] * self._high(pipe["u"]),
+            high_v=pipe["beta"] * self._high(pipe["v"]),
+            delayed=delayed,
             waits=pipe["r"] != 0,
         )
         if self.numerics.profile is Profile.LOIHI:
@@ -81,26 +91,49 @@ class NeuronPipeline:
         pipe.drop("alpha", "beta", "latency", "u", "v", "s")
         pipe.step()
 
-    def _round(self, product: Value) -> Value:
-        """A product over ``2**12``: half up, or in the loihi profile toward zero. Its magnitude does not grow."""
-        if self.numerics.profile is Profile.LOIHI:
-            bias = Mux(product < 0, (1 << DECAY_BITS) - 1, 0)
-        else:
-            bias = C(1 << DECAY_BITS - 1, DECAY_BITS + 1)
-        return ((product + bias) >> DECAY_BITS)[: self.numerics.state_bits].as_signed()
+    def _low(self, state: Value) -> Value:
+        """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""
+        return state[:FACTOR_BITS] if len(state) > FACTOR_BITS + 1 else state
 
-    def _decay(self) -> None:
+    def _high(self, state: Value) -> Value:
+        return state >> FACTOR_BITS if len(state) > FACTOR_BITS + 1 else Const(0)
+
+    def _divide(self, name: str) -> tuple[Value, Value]:
+        """A product over ``2**12``, rounded down, and whether it has to be one more.
+
+        It is rounded half up, or in the loihi profile toward zero.
+        """
+        low, high = self.pipe[f"low_{name}"], self.pipe[f"high_{name}"]
+        self.pipe.drop(f"low_{name}", f"high_{name}")
+        rest = low[:DECAY_BITS]
+        product = low
+        if self.numerics.state_bits > FACTOR_BITS + 1:
+            product = Cat(low[:FACTOR_BITS], high + low[FACTOR_BITS:]).as_signed()
+        down = (product >> DECAY_BITS)[: self.numerics.state_bits].as_signed()
+        if self.numerics.profile is Profile.LOIHI:
+            return down, (product < 0) & (rest != 0)
+        return down, rest[-1]
+
+    def _gather(self) -> None:
         pipe = self.pipe
-        pipe.set(u=self._round(pipe["scaled_u"]), v=self._round(pipe["scaled_v"]))
-        pipe.drop("scaled_u", "scaled_v")
+        shift = LOIHI_SHIFT if self.numerics.profile is Profile.LOIHI else self.numerics.fraction_bits
+        down_u, up_u = self._divide("u")
+        down_v, up_v = self._divide("v")
+        pipe.set(
+            u=(pipe["acc"] << shift) + pipe["bias_u"], v=pipe["bias"] - pipe["delayed"],
+            down_u=down_u, up_u=up_u, down_v=down_v, up_v=up_v,
+        )  # fmt: skip
+        pipe.drop("acc", "bias", "bias_u", "delayed")
         pipe.step()
 
     def _integrate(self) -> None:
         pipe = self.pipe
-        shift = LOIHI_SHIFT if self.numerics.profile is Profile.LOIHI else self.numerics.fraction_bits
-        delayed = Mux(pipe["old_s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
-        pipe.set(u=pipe["u"] + (pipe["acc"] << shift) + pipe["bias_u"], v=pipe["v"] + pipe["bias"] - delayed)
-        pipe.drop("acc", "bias", "bias_u")
+        for name in ("u", "v"):
+            # One adder: the one to be added enters as the carry of a bit below the lowest.
+            up, down, gathered = pipe[f"up_{name}"], pipe[f"down_{name}"], pipe[name]
+            total = Cat(up, down).as_signed() + Cat(up, gathered).as_signed()
+            pipe.set(**{name: total[1:].as_signed()})
+            pipe.drop(f"up_{name}", f"down_{name}")
         pipe.step()
 
     def _limits(self, total: Value) -> tuple[Value, Value]:
@@ -115,29 +148,33 @@ class NeuronPipeline:
             pipe.set(u=wrapped, limited_u=wrapped != pipe["u"])
         else:
             above, below = self._limits(pipe["u"])
-            pipe.set(u=self._clip(pipe["u"], above, below), limited_u=above | below)
+            low, high = (C(limit, signed(bits)) for limit in (self.numerics.state_min, self.numerics.state_max))
+            pipe.set(u=self._clip(pipe["u"], above, high, below, low), limited_u=above | below)
         pipe.step()
 
-    def _clip(self, total: Value, above: Value, below: Value) -> Value:
-        low, high = self.numerics.state_min, self.numerics.state_max
-        state = signed(self.numerics.state_bits)
-        return Mux(above, C(high, state), Mux(below, C(low, state), total))[: self.numerics.state_bits].as_signed()
+    def _clip(self, total: Value, above: Value, high: Value, below: Value, low: Value) -> Value:
+        return Mux(above, high, Mux(below, low, total))[: self.numerics.state_bits].as_signed()
 
     def _join(self) -> None:
-        pipe = self.pipe
+        pipe, bits = self.pipe, self.numerics.state_bits
         pipe.set(v=pipe["v"] + pipe["u"])
-        pipe.step()
-
-    def _limit_v(self) -> None:
-        pipe = self.pipe
-        above, below = self._limits(pipe["v"])
-        pipe.set(v=self._clip(pipe["v"], above, below), limited_v=above | below)
+        if self.numerics.profile is Profile.LOIHI:
+            # The least number is one below the least potential: as a floor it is none.
+            pipe.set(v_min=pipe["v_min"] | (pipe["v_min"] == C(-1 << bits - 1, signed(bits))))
         pipe.step()
 
     def _floor(self) -> None:
         pipe = self.pipe
-        pipe.set(v=Mux(pipe["v"] < pipe["v_min"], pipe["v_min"], pipe["v"]))
-        pipe.drop("v_min")
+        above, below = self._limits(pipe["v"])
+        pipe.set(above=above, under=pipe["v"] < pipe["v_min"], limited_v=above | below)
+        pipe.step()
+
+    def _limit_v(self) -> None:
+        pipe, bits = self.pipe, self.numerics.state_bits
+        high = C(self.numerics.state_max, signed(bits))
+        # The floor is within the range of the state: whoever is below that is below the floor.
+        pipe.set(v=self._clip(pipe["v"], pipe["above"], high, pipe["under"], pipe["v_min"]))
+        pipe.drop("above", "under", "v_min")
         pipe.step()
 
     def _compare(self) -> None:
@@ -148,30 +185,32 @@ class NeuronPipeline:
         pipe.drop("theta", "v_sub")
         pipe.step()
 
-    def _reset(self) -> None:
-        m, pipe, bits = self.m, self.pipe, self.numerics.state_bits
-        active, waits = pipe["active"], pipe["waits"]
-        fired = active & ~waits & pipe["above"]
-        v = Signal(signed(bits), name=f"{pipe.name}_v_next")
-        m.d.comb += v.eq(pipe["v"])
-        with m.If(waits):
-            m.d.comb += v.eq(pipe["v_reset"])
-        with m.Elif(pipe["above"]), m.Switch(pipe["reset"]):
-            with m.Case(Reset.VALUE):
-                m.d.comb += v.eq(pipe["v_reset"])
-            with m.Case(Reset.SUBTRACT):
-                m.d.comb += v.eq(pipe["lowered"])
+    def _choose(self) -> None:
+        pipe = self.pipe
+        waits, reset = pipe["waits"], pipe["reset"]
+        fired = Signal(name=f"{pipe.name}_fired")
+        to_value = Signal(name=f"{pipe.name}_to_value")
+        subtracts = Signal(name=f"{pipe.name}_subtracts")
+        self.m.d.comb += [
+            fired.eq(pipe["active"] & ~waits & pipe["above"]),
+            to_value.eq(waits | (pipe["above"] & (reset == Reset.VALUE))),
+            subtracts.eq(~waits & pipe["above"] & (reset == Reset.SUBTRACT)),
+        ]
         r = Mux(waits, pipe["r"] - 1, Mux(pipe["above"], pipe["refractory"], 0))[: len(pipe["r"])]
-        limited_v = pipe["limited_v"] & ~waits
         pipe.set(
-            u=Mux(active, pipe["u"], pipe["old_u"]),
-            v=Mux(active, v, pipe["old_v"]),
-            r=Mux(active, r, pipe["r"]),
+            v=Mux(to_value | subtracts, 0, pipe["v"]),
+            v_reset=Mux(to_value, pipe["v_reset"], 0),
+            lowered=Mux(subtracts, pipe["lowered"], 0),
+            r=r,
             s=fired,
-            saturations=Mux(active, pipe["limited_u"] + limited_v, 0),
+            saturations=Mux(pipe["active"], pipe["limited_u"] + (pipe["limited_v"] & ~waits), 0),
         )
-        pipe.drop(
-            "active", "waits", "above", "lowered", "limited_u", "limited_v",
-            "old_u", "old_v", "old_s", "reset", "refractory", "v_reset",
-        )  # fmt: skip
+        pipe.drop("waits", "above", "limited_u", "limited_v", "reset", "refractory")
+        pipe.step()
+
+    def _result(self, clear: Value) -> None:
+        pipe = self.pipe
+        v = (pipe["v"] | pipe["v_reset"] | pipe["lowered"])[: self.numerics.state_bits].as_signed()
+        pipe.set(u=Mux(clear, 0, pipe["u"]), v=Mux(clear, 0, v), r=Mux(clear, 0, pipe["r"]), s=Mux(clear, 0, pipe["s"]))
+        pipe.drop("v_reset", "lowered")
         pipe.step()

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.layout import COLUMN_BITS
-from spikeloom.contract.stream import SPIKE_LAYOUT, Reply
+from spikeloom.contract.stream import Reply, spike_layout
 
 from .layout import struct
 
@@ -33,6 +33,7 @@ class Replies(wiring.Component):
     """
 
     def __init__(self, config: ArrayConfig):
+        self.config = config
         super().__init__(
             {
                 "spikes": In(stream.Signature(struct(config.flit_layout))),
@@ -46,8 +47,10 @@ class Replies(wiring.Component):
         spikes, messages, o = self.spikes, self.messages, self.o
 
         within = Signal()  # a message has begun and has not ended
-        spike = Signal(struct(SPIKE_LAYOUT))
+        spike = Signal(struct(spike_layout(self.config)))
         m.d.comb += [spike.kind.eq(Reply.SPIKE), spike.key.eq(spikes.p.key), spike.index.eq(spikes.p.index)]
+        if self.config.payload_bits:
+            m.d.comb += spike.payload.eq(spikes.p.payload)
 
         with m.If(~o.valid | o.ready):
             m.d.sync += o.valid.eq(0)

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from spikeloom.contract.config import ArrayConfig
+from spikeloom.contract.config import ArrayConfig, bits_for
 from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import CORE_BITS, spaces
@@ -17,7 +17,6 @@ from spikeloom.contract.stream import (
     DONE_LAYOUT,
     ERROR_LAYOUT,
     MAGIC,
-    SPIKE_LAYOUT,
     TICK_COUNT_BITS,
     TICK_LAYOUT,
     Command,
@@ -26,6 +25,7 @@ from spikeloom.contract.stream import (
     Operation,
     Reply,
     digest_words,
+    spike_layout,
 )
 
 from .layout import struct
@@ -45,6 +45,10 @@ class Sequencer(wiring.Component):
     next tick pass; they are held back for ``start_latency`` cycles, so that none overtakes the start. DONE goes out at
     the first rest after a start, in front of everything else. If spikes were lost since the last report, ERROR LOST
     precedes it. ``flush`` counts up from start to start, unless it is 0, and stays at its highest value.
+
+    *Phases.* A tick has as many starts as phases, each of which waits for rest: what a phase has sent is walked before
+    the next one begins. The slot of the cores moves on with the first one only, so spikes of the next tick may pass in
+    all of them. PHASES of 0, or of more than the cores have, is refused.
 
     *Busy cycles* are those without rest, from power-up on; those of an ACCESS do not count.
 
@@ -77,9 +81,9 @@ class Sequencer(wiring.Component):
     ring_o, ring_i : ``Out(RingSignature())``, ``In(RingSignature())``
         To the first node, from the last one.
     start : ``Out(1)``
-        A pulse: the next tick.
-    flush : ``Out(6)``
-        With ``start``, and until the next one.
+        A pulse: the next phase.
+    phase, flush : ``Out(...)``, ``Out(6)``
+        With ``start``, and until the next one. Phase 0 begins a tick.
     reset_state : ``Out(1)``
         A pulse: all cores clear their states.
     idle : ``In(1)``
@@ -106,6 +110,7 @@ class Sequencer(wiring.Component):
                 "ring_o": Out(RingSignature()),
                 "ring_i": In(RingSignature()),
                 "start": Out(1),
+                "phase": Out(bits_for(config.core.phases)),
                 "flush": Out(LATENCY_BITS),
                 "reset_state": Out(1),
                 "idle": In(1),
@@ -115,6 +120,7 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        phases = self.config.core.phases
         rx, inject, ring_o, ring_i = self.rx, self.inject, self.ring_o, self.ring_i
 
         m.submodules.replies = replies = Replies(self.config)
@@ -131,7 +137,8 @@ class Sequencer(wiring.Component):
         spike, tick, access, control = (
             Signal(struct(layout), name=name)
             for layout, name in (
-                (SPIKE_LAYOUT, "spike"), (TICK_LAYOUT, "tick"), (ACCESS_LAYOUT, "access"), (CONTROL_LAYOUT, "control"),
+                (spike_layout(self.config), "spike"), (TICK_LAYOUT, "tick"),
+                (ACCESS_LAYOUT, "access"), (CONTROL_LAYOUT, "control"),
             )
         )  # fmt: skip
         for view in (spike, tick, access, control):
@@ -176,6 +183,8 @@ class Sequencer(wiring.Component):
         next_flush = Signal(LATENCY_BITS)
         running = Signal()  # a tick was started and its DONE has not gone
         tick_number = Signal(COLUMN_BITS)
+        last_phase = Signal.like(self.phase)
+        in_last_phase = self.phase == last_phase if phases > 1 else Const(1)
         period = Signal(ARGUMENT_BITS)
         until_due = Signal(ARGUMENT_BITS)
         timed = Signal()  # a period runs
@@ -244,13 +253,17 @@ class Sequencer(wiring.Component):
 
         with m.FSM():
             with m.State("COMMAND"):
-                with m.If(running & rest):
+                with m.If(running & rest & ~in_last_phase):
+                    m.d.comb += disturb.eq(1)
+                    m.d.sync += [self.start.eq(1), self.phase.eq(self.phase + 1)]
+                with m.Elif(running & rest):
                     m.d.sync += lost_under_way.eq(max(0, self.lost_lag - 1))
                     m.next = "REPORT"
                 with m.Elif(~running & ticks_left.any() & rest & ~until_due.any()):
                     m.d.comb += disturb.eq(1)
                     m.d.sync += [
                         self.start.eq(1),
+                        self.phase.eq(0),
                         self.flush.eq(next_flush),
                         next_flush.eq(next_flush + (next_flush.any() & ~next_flush.all())),
                         ticks_left.eq(ticks_left - 1),
@@ -270,6 +283,7 @@ class Sequencer(wiring.Component):
                                 inject.valid.eq(1),
                                 inject.p.key.eq(spike.key),
                                 inject.p.index.eq(spike.index),
+                                *([inject.p.payload.eq(spike.payload)] if self.config.payload_bits else []),
                             ]
                     with m.Elif(~running & rest):
                         m.d.comb += rx.ready.eq(1)
@@ -290,6 +304,12 @@ class Sequencer(wiring.Component):
                                     m.next = "INFO_HEADER"
                                 with m.Case(Operation.PERIOD):
                                     m.d.sync += period.eq(control.argument)
+                                if phases > 1:
+                                    with m.Case(Operation.PHASES):
+                                        with m.If(control.argument.any() & (control.argument <= phases)):
+                                            m.d.sync += last_phase.eq(control.argument - 1)
+                                        with m.Else():
+                                            fail(Error.OPERATION, control.operation)
                                 with m.Default():
                                     fail(Error.OPERATION, control.operation)
 

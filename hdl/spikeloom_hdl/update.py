@@ -19,12 +19,13 @@ class NeuronUnit(wiring.Component):
 
     ::
 
-        sums -> [shift register] -> 2 cycles: STATE, PARAMETER, BIAS -> 9 cycles: NeuronPipeline -> STATE, fired
+        sums -> [multiplexer], 3 cycles: STATE, PARAMETER, BIAS -> 10 cycles: NeuronPipeline -> STATE, fired
 
     Members
     -------
     sums_valid, sums_row, sums : ``In(...)``
-        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0.
+        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0. ``sums`` and its row
+        stay until the next one.
     tick, flush : ``In(6)``
         Ticks since the reset (saturating below NEVER), and the number of the flush tick or 0; constant in a tick.
     fired_valid, fired_row, fired : ``Out(...)``
@@ -66,43 +67,43 @@ class NeuronUnit(wiring.Component):
         core = self.config.core
         numerics = core.numerics
         geometry = spaces(self.config)
-        m.submodules.states = states = RingMemory(Space.STATE, geometry[Space.STATE], latency=2, writable=True)
+        m.submodules.states = states = RingMemory(
+            Space.STATE, geometry[Space.STATE], latency=2, writable=True, parts=core.group
+        )
         m.submodules.parameters = parameters = RingMemory(Space.PARAMETER, geometry[Space.PARAMETER], latency=2)
         m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], latency=2)
         share(m, self.bus, [states.bus, parameters.bus, biases.bus])
 
-        # The row at work: its groups pass the lowest lanes one after the other.
-        group_bits = core.group * numerics.accumulator_bits
-        held = Signal(core.lanes * numerics.accumulator_bits)
-        row = Signal(core.row_bits)
-        left = Signal(range(core.groups + 1))
+        # The row at work: its groups are taken one after the other.
+        nth = Signal(range(core.groups))  # of the row's groups; 0 at rest
         address = Signal(bits_for(core.rows * core.groups))
+        next_address = Signal.like(address)
         working = Signal()
-        m.d.comb += working.eq(left != 0)
+        m.d.comb += [working.eq(self.sums_valid | (nth != 0)), address.eq(next_address)]
+        with m.If(self.sums_valid & (self.sums_row == 0)):
+            m.d.comb += address.eq(0)
+        last = Signal()
+        m.d.comb += last.eq(nth == core.groups - 1)
         with m.If(working):
-            m.d.sync += [left.eq(left - 1), held.eq(held >> group_bits), address.eq(address + 1)]
-        with m.If(self.sums_valid):
-            m.d.sync += [left.eq(core.groups), held.eq(self.sums.as_value()), row.eq(self.sums_row)]
-            with m.If(self.sums_row == 0):
-                m.d.sync += address.eq(0)
+            m.d.sync += [nth.eq(Mux(last, 0, nth + 1)), next_address.eq(address + 1)]
 
+        control = RigidPipeline(m, "update")
+        control.set(valid=working, last=last, row=self.sums_row, address=address)
+        busy = [working]
+        acc = self._pick(m, nth)
+        control.step()
+        busy.append(control["valid"])
         m.d.comb += [
-            states.address.eq(address),
-            biases.address.eq(address),
-            parameters.address.eq(address if core.parameters_per_neuron else row),
+            states.address.eq(control["address"]),
+            biases.address.eq(control["address"]),
+            parameters.address.eq(control["address"] if core.parameters_per_neuron else control["row"]),
             Cat(states.enable, biases.enable, parameters.enable).eq(~0),
         ]
-        control = RigidPipeline(m, "update")
-        control.set(valid=working, last=left == 1, row=row, address=address)
-        sums = RigidPipeline(m, "sums")
-        sums.set(acc=held[:group_bits])
-        busy = [self.sums_valid, working]
         for _ in range(states.latency):
             control.step()
-            sums.step()
             busy.append(control["valid"])
 
-        group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), sums["acc"])
+        group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), acc)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -113,21 +114,24 @@ class NeuronUnit(wiring.Component):
                 acc=group_sums[n],
                 tick=self.tick,
                 flush=self.flush,
+                clear=self.clear,
             )  # fmt: skip
             neurons.append(neuron.result)
         for _ in range(NeuronPipeline.LATENCY):
             control.step()
             busy.append(control["valid"])
 
-        # Write back.
+        # Write back, where the neuron is active. While states are cleared, the pipeline gives zeros.
         valid = control["valid"]
+        active = Cat(neuron["active"] for neuron in neurons)
+        clear, clear_address = Signal(), Signal.like(self.clear_address)
+        m.d.sync += [clear.eq(self.clear), clear_address.eq(self.clear_address)]
         m.d.comb += [
-            states.write_enable.eq(valid | self.clear),
-            states.write_address.eq(Mux(self.clear, self.clear_address, control["address"])),
+            states.write_enable.eq(Mux(valid, active, 0) | clear.replicate(core.group)),
+            states.write_address.eq(Mux(clear, clear_address, control["address"])),
         ]
-        with m.If(~self.clear):
-            for n, neuron in enumerate(neurons):
-                m.d.comb += [states.write_data[n][field].eq(neuron[field]) for field in ("u", "v", "r", "s")]
+        for n, neuron in enumerate(neurons):
+            m.d.comb += [states.write_data[n][field].eq(neuron[field]) for field in ("u", "v", "r", "s")]
 
         # Who fired: the lanes of a row gather here.
         mask = Cat(neuron["s"] for neuron in neurons)
@@ -140,5 +144,22 @@ class NeuronUnit(wiring.Component):
             self.spikes.eq(Mux(valid, sum(neuron["s"] for neuron in neurons), 0)),
             self.saturations.eq(Mux(valid, sum(neuron["saturations"] for neuron in neurons), 0)),
         ]
-        m.d.comb += self.idle.eq(~Cat(*busy, self.fired_valid).any())
+        m.d.comb += self.idle.eq(~Cat(*busy, self.fired_valid, clear).any())
         return m
+
+    def _pick(self, m: Module, nth: Value) -> Value:
+        """The sums of a group of the row, three cycles later: four groups to one, then the rest."""
+        core = self.config.core
+        bits = core.group * core.numerics.accumulator_bits
+        groups = [self.sums.as_value()[n * bits : (n + 1) * bits] for n in range(core.groups)]
+        low, high = Signal(2), Signal(max(1, len(nth) - 2))
+        m.d.comb += low.eq(nth)
+        m.d.sync += high.eq(nth >> 2)
+        quads = []
+        for n in range(0, core.groups, 4):
+            quad = Signal(bits, name=f"quad{n // 4}")
+            m.d.sync += quad.eq(Array(groups[n : n + 4])[low])
+            quads.append(quad)
+        picked, acc = Signal(bits), Signal(bits)
+        m.d.sync += [picked.eq(Array(quads)[high] if len(quads) > 1 else quads[0]), acc.eq(picked)]
+        return acc

@@ -38,6 +38,7 @@ class Slice:
     row0: int
     key: int
     latency: int
+    phase: int = 0
 
     @property
     def size(self) -> int:
@@ -80,6 +81,11 @@ class Image:
     def latency(self) -> int:
         """Ticks by which the deepest population runs behind the input stream, and flush ticks of a run."""
         return max((s.latency for s in self.slices), default=0)
+
+    @property
+    def phases(self) -> int:
+        """Phases of a tick."""
+        return max((s.phase for s in self.slices), default=0) + 1
 
     @property
     def latencies(self) -> dict[str, int]:

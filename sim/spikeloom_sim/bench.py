@@ -49,6 +49,7 @@ def simulate(
     testcase: str | None = None,
     seed: int | None = None,
     waves: bool = False,
+    platform: Any = None,
 ) -> None:
     """Turn ``dut`` into a simulator in the folder ``build`` and run the cocotb tests of ``module``.
 
@@ -64,6 +65,8 @@ def simulate(
         ``cocotb.RANDOM_SEED``; otherwise the environment's ``COCOTB_RANDOM_SEED``, or a new one that the log shows.
     waves : bool
         Leave ``dump.vcd`` in ``build``.
+    platform : optional
+        What the components are elaborated for.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def simulate(
     path = [str(test_file.parent), *sys.path]
     with patch.dict(os.environ, environment), patch.object(sys, "path", path):
         source = build / "top.sv"
-        source.write_text(systemverilog(dut))
+        source.write_text(systemverilog(dut, platform=platform))
         runner = get_runner("verilator")
         results = build / "results.xml"
         try:

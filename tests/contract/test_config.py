@@ -101,7 +101,7 @@ def test_dicts_of_another_shape_are_refused() -> None:
         (ArrayConfig, {"width": 0}, "array: width must be 1 to 64, not 0"),
         (ArrayConfig, {"width": 8, "height": 9}, r"array: cores \(width \* height\) must be 1 to 64, not 72"),
         (ArrayConfig, {"key_bits": 11}, "array: key_bits must be 1 to 10, not 11"),
-        (ArrayConfig, {"index_bits": 7}, "array: index_bits must be 8 to 20, not 7"),
+        (ArrayConfig, {"index_bits": 0}, "array: index_bits must be 1 to 20, not 0"),
     ],
 )
 def test_messages(cls: type, parameters: dict, message: str) -> None:

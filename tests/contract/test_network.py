@@ -165,7 +165,9 @@ def test_populations_are_refused(parameters: dict, message: str) -> None:
 
 def test_inputs_are_refused() -> None:
     assert InputPopulation(name="x", shape=(1,), kind="counts").kind is InputKind.COUNTS
-    with pytest.raises(NetworkError, match="input x: kind must be one of spikes, counts, currents, not 'volts'"):
+    with pytest.raises(
+        NetworkError, match="input x: kind must be one of spikes, counts, graded, currents, not 'volts'"
+    ):
         InputPopulation(name="x", shape=(1,), kind="volts")
     with pytest.raises(NetworkError, match="input x: max_count must be at least 1, not 0"):
         InputPopulation(name="x", shape=(1,), kind="counts", max_count=0)

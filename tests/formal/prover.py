@@ -63,8 +63,11 @@ class Top(wiring.Component):
     probes :
         ``In`` members that show something inside of the unit, for the invariants of an induction: the path of a
         signal, or the path of a memory and its number of rows (row 0 lowest). A path that is not there is an error.
+    free_memories :
+        Whether the unit's memories begin with arbitrary contents, in place of zeros.
     """
 
+    free_memories: ClassVar[bool] = False
     probes: ClassVar[dict[str, str | tuple[str, int]]] = {}
 
 
@@ -84,7 +87,7 @@ def anyconst(m: Module, shape: Any, name: str) -> Any:
 
 
 def past(m: Module, value: Any, cycles: int, name: str) -> Value:
-    """The value of so many cycles ago, 0 before the first one."""
+    """The value of so many cycles ago, 0 before the first one. Not to be called under ``m.If``."""
     value = Value.cast(value)
     for n in range(cycles):
         register = Signal(value.shape(), name=f"{name}_{n + 1}")
@@ -119,6 +122,8 @@ def _sby(top: Top, folder: Path, mode: str, engine: str, depth: int) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "top.il").write_text(text)
     script = ["read_rtlil top.il", "prep -flatten -top top", "memory_map -formal"]
+    if top.free_memories:
+        script.insert(1, "delete */t:$meminit_v2")
     for name, probed in top.probes.items():
         path, rows = (probed, 0) if isinstance(probed, str) else probed
         words = ",".join(f"\\{path}[{row}]" for row in reversed(range(rows))) if rows else f"\\{path}"
@@ -163,7 +168,7 @@ def mutated(file: str, old: str, new: str) -> ModuleType:
     module = ModuleType(name)
     module.__package__ = PACKAGE
     module.__file__ = file
-    exec(compile(text, f"mutated {file}", "exec"), module.__dict__)
+    exec(compile(text, f"mutated {file}", "exec", dont_inherit=True), module.__dict__)
     return module
 
 

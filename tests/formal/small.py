@@ -15,8 +15,8 @@ def numerics(**changes: Any) -> Numerics:
 
 def array(*, core: dict[str, Any] | None = None, **changes: Any) -> ArrayConfig:
     """An array of small cores, with some values set past the contract's limits."""
-    defaults = {"lanes": 2, "rows": 2, "words": 2, "slots": 2, "group": 1, "projections": 2, "event_fifo": 2,
-                "spike_fifo": 2, "numerics": numerics(weight_bits=2, accumulator_bits=4)}  # fmt: skip
+    two = ("lanes", "rows", "words", "slots", "projections", "coordinates", "event_fifo", "spike_fifo")
+    defaults = {**dict.fromkeys(two, 2), "group": 1, "numerics": numerics(weight_bits=2, accumulator_bits=4)}
     return _force(ArrayConfig(), {"key_bits": 1, "index_bits": 2, "core": _force(CoreConfig(), defaults | (core or {}))}
                   | changes)  # fmt: skip
 

@@ -8,7 +8,8 @@ Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, w
 Assumed, as the contract promises: decays are at most one, ``v_sub >= 0``, and ``theta >= -1`` where the reset is
 SUBTRACT. Widths: ``NUMERICS``.
 
-A neuron that is not active (before its latency, after its flush) keeps ``u``, ``v``, ``r``, and has not fired.
+Of a neuron that is not active (before its latency, after its flush), which is not written back, it is proved that it
+is told to be so, and neither fires nor saturates. Where ``clear`` asks for it, the next cycle's state is zeros.
 """
 
 from pathlib import Path
@@ -38,6 +39,7 @@ class NeuronProof(prover.Top):
                 "parameters": In(struct(parameter_layout(numerics))),
                 "biases": In(struct(bias_layout(numerics))),
                 "acc": In(signed(numerics.accumulator_bits)),
+                "clear": In(1),
             }
         )
 
@@ -52,17 +54,24 @@ class NeuronProof(prover.Top):
         ]  # fmt: skip
         if self.reset is Reset.SUBTRACT:
             m.d.comb += Assume(p.theta >= -1)
-        pipeline = self.module.NeuronPipeline(
-            m, "dut", self.numerics,
-            state=self.state, parameters=p, biases=self.biases, acc=self.acc, tick=tick, flush=flush,
-        )  # fmt: skip
+        ports = {
+            "state": self.state, "parameters": p, "biases": self.biases, "acc": self.acc,
+            "tick": tick, "flush": flush, "clear": self.clear,
+        }  # fmt: skip
+        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, **ports)
         got = pipeline.result
+        cleared = prover.past(m, self.clear, 1, "cleared")
         want = self._equation(m, tick, flush)
         seen = prover.past(m, C(1), pipeline.LATENCY, "seen")
         then = {name: prover.past(m, value, pipeline.LATENCY, f"want_{name}") for name, value in want.items()}
         with m.If(seen):
-            for name in ("u", "v", "r", "s", "saturations"):
-                m.d.comb += Assert(got[name] == then[name])
+            m.d.comb += Assert(got["active"] == then["active"])
+            m.d.comb += Assert(got["saturations"] == then["saturations"])
+            m.d.comb += Assert(got["s"] == (then["s"] & ~cleared))
+            with m.If(cleared):
+                m.d.comb += [Assert(got[name] == 0) for name in ("u", "v", "r")]
+            with m.Elif(then["active"]):
+                m.d.comb += [Assert(got[name] == then[name]) for name in ("u", "v", "r")]
             m.d.comb += [
                 Cover(then["s"] & ~then["saturations"].any()), Cover(then["saturations"] == 2),
                 Cover(then["waits"] & then["active"]), Cover(~then["active"]), Cover(then["low"]),
@@ -110,9 +119,9 @@ class NeuronProof(prover.Top):
         after = {Reset.VALUE: p.v_reset, Reset.SUBTRACT: v - p.v_sub}.get(self.reset, v)
         active = (p.latency <= tick) & ((flush == 0) | (p.latency >= flush))
         return {
-            "u": named("next_u", Mux(active, u, old.u)),
-            "v": named("next_v", Mux(active, Mux(waits, p.v_reset, Mux(spikes, after, v)), old.v)),
-            "r": named("next_r", Mux(active, Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0)), old.r)),
+            "u": named("next_u", u),
+            "v": named("next_v", Mux(waits, p.v_reset, Mux(spikes, after, v))),
+            "r": named("next_r", Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0))),
             "s": active & spikes,
             "saturations": named("count", Mux(active, (u != current) + ((inside != potential) & ~waits), 0), 2),
             "active": active,

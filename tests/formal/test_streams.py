@@ -7,35 +7,34 @@ import pytest
 import small
 import streams
 
-from spikeloom_hdl import emitter, replies, router, sequencer, walker
+from spikeloom_hdl import emitter, loops, replies, router, sequencer, walker
 
 MESH = small.array(width=2, height=1)
 CENTRE = small.array(width=3, height=3)
-DENSE, SPARSE = small.array(), small.array(core={"pointers": 2})
+DENSE, TABLES = small.array(), small.array(core={"entries": 2, "sparse": True})
+GRADED = small.array(payload_bits=1)
 
 UNITS = {
     "router": (router, lambda hdl: hdl.Router(MESH, 0)),
     "router, 5 ports": (router, lambda hdl: hdl.Router(CENTRE, 4)),
     "emitter": (emitter, lambda hdl: hdl.Emitter(DENSE)),
     "walker": (walker, lambda hdl: hdl.Walker(DENSE)),
-    "sparse walker": (walker, lambda hdl: hdl.Walker(SPARSE)),
+    "walker, tables": (walker, lambda hdl: hdl.Walker(TABLES)),
+    "walker, payloads": (walker, lambda hdl: hdl.Walker(GRADED)),
+    "loops": (loops, lambda hdl: hdl.Loops(DENSE)),
     "replies": (replies, lambda hdl: hdl.Replies(DENSE)),
     "sequencer": (sequencer, lambda hdl: hdl.Sequencer(DENSE, settle=2)),
 }
 """A module of the gateware, and how to build the unit from it."""
 FULL = pytest.mark.full
 DEPTH = 4  # registers right behind the ports decide, so a short window is enough for induction
-COVER_DEPTH = 16  # tables begin empty: the trace first writes them
+COVER_DEPTH = 24  # tables begin empty: the trace first writes them
 BUGS = {
     "replies": ("replies.py", "with m.If(~o.valid | o.ready):", "with m.If(1):"),
     "router": ("router.py", "free.eq(~o.valid | o.ready)", "free.eq(1)"),
     "emitter": ("emitter.py", "free.eq(~self.flits.valid | self.flits.ready)", "free.eq(1)"),
     "sequencer": ("sequencer.py", "may_inject.eq((~inject.valid | inject.ready) &", "may_inject.eq("),
-    "walker": (
-        "walker.py",
-        "visited.eq(self.visits.valid & self.visits.ready)",
-        "visited.eq(self.visits.valid)",
-    ),
+    "loops": ("loops.py", "visited.eq(self.visits.valid & self.visits.ready)", "visited.eq(self.visits.valid)"),
 }
 """An offer that is taken back or changed before it is accepted."""
 

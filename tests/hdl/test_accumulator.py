@@ -39,6 +39,18 @@ CASES = {
         sparse=True,
         numerics=Numerics(weight_bits=1, accumulator_bits=12),
     ),
+    "8 lanes, payloads": CoreConfig(
+        lanes=8,
+        rows=5,
+        words=48,
+        slots=4,
+        entries=9,
+        sparse=True,
+        numerics=Numerics(weight_bits=8, accumulator_bits=14),
+    ),
+    "2 lanes, 1-bit weights, long payloads": CoreConfig(
+        lanes=2, rows=5, words=20, slots=4, numerics=Numerics(weight_bits=1, accumulator_bits=12)
+    ),
     "5 lanes, 2-bit weights": CoreConfig(
         lanes=5,
         rows=2,
@@ -51,8 +63,11 @@ CASES = {
 }
 
 
+PAYLOAD_BITS = {"8 lanes, payloads": 4, "2 lanes, 1-bit weights, long payloads": 8}
+
+
 def array_of(case: str) -> ArrayConfig:
-    return ArrayConfig(core=CASES[case])
+    return ArrayConfig(core=CASES[case], payload_bits=PAYLOAD_BITS.get(case, 0))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -95,7 +110,7 @@ class Model:
 
     def visit(self, slot: int, visit: dict[str, int]) -> tuple[int, int]:
         at = (slot + visit["delay"]) % self.core.slots, self.row_of(visit)
-        total = self.sums[at] + self.weights[visit["word"]]
+        total = self.sums[at] + self.weights[visit["word"]] * visit.get("payload", 1)
         self.sums[at] = (total - self.low) % (2 * -self.low) + self.low
         self.wrapped += int((self.sums[at] != total).sum())
         return at
@@ -112,6 +127,8 @@ class Bench:
     def __init__(self, dut, model: Model, bus: BusDriver):
         self.dut, self.model, self.bus = dut, model, bus
         self.edge = RisingEdge(dut.clk)
+        self.latency = Accumulator(model.config).drain_latency
+        self.payloads = np.random.default_rng(1)
         self.slot = 0
         self.due: deque[tuple[int, int, list[int]]] = deque()
         self.history: deque[tuple[str, tuple[int, int]] | None] = deque([None] * 4, maxlen=4)
@@ -122,6 +139,8 @@ class Bench:
     async def step(self, visit: dict[str, int] | None = None, drain: int | None = None) -> bool:
         """One cycle; returns whether the visit was taken."""
         dut = self.dut
+        if visit is not None and (bits := self.model.config.payload_bits):
+            visit = {"payload": int(self.payloads.integers(0, 1 << bits)), **visit}
         dut.slot.value = self.slot
         dut.visits__valid.value = int(visit is not None)
         if visit is not None:
@@ -134,7 +153,7 @@ class Bench:
         operation = None
         if drain is not None:
             at, sums = self.model.drain(self.slot, drain)
-            self.due.append((now() + Accumulator.DRAIN_LATENCY, drain, sums))
+            self.due.append((now() + self.latency, drain, sums))
             operation = "drain", at
         elif visit is not None:
             operation = "visit", self.model.visit(self.slot, visit)

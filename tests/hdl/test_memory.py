@@ -12,24 +12,28 @@ from spikeloom.contract.layout import Field, Layout
 from spikeloom.contract.ring import Geometry, Space
 from spikeloom_hdl.bus import READ_LATENCY
 from spikeloom_hdl.layout import struct
+from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.memory import RingMemory
 from spikeloom_sim.bench import cycles, pack, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
 
 SPACE = Space.STATE
+CHIPS = {"generic": None, "ecp5": Chip("ecp5", models=True)}
 CASES = {
     "one narrow column": (Geometry(5, Layout((Field("a", 3), Field("b", 4, signed=True)))), 1, False),
     "three columns, written by the core": (Geometry(12, Layout((Field("a", 13, signed=True),), 6)), 2, True),
     "two columns, slow": (Geometry(16, Layout((Field("a", 33 - 12), Field("b", 12)), 2)), 2, False),
     "full words, written by the core": (Geometry(7, Layout((Field("a", 32, signed=True),), 2)), 1, True),
+    "deep": (Geometry(2000, Layout((Field("a", 11),), 4)), 2, False),
 }
 
 
+@pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("case", CASES)
-def test_memory(case: str, tmp_path: Path) -> None:
+def test_memory(case: str, chip: str, tmp_path: Path) -> None:
     geometry, latency, writable = CASES[case]
     dut = RingMemory(SPACE, geometry, latency=latency, writable=writable)
-    simulate(dut, __name__, tmp_path, parameters={"case": case})
+    simulate(dut, __name__, tmp_path, parameters={"case": case}, platform=CHIPS[chip])
 
 
 class Model:
@@ -59,6 +63,7 @@ async def begin(dut) -> tuple[Model, BusDriver, np.random.Generator, int, bool]:
     await start(dut)
     model, bus = Model(geometry, rng), BusDriver(dut, {SPACE: geometry})
     await bus.write(SPACE, model.words)
+    await cycles(dut, 2)  # the last write is in the RAM
     return model, bus, rng, latency, writable
 
 
@@ -93,10 +98,10 @@ async def the_core_reads_and_writes(dut) -> None:
     edge = RisingEdge(dut.clk)
     shape = struct(model.geometry.layout)
     answers: list[int | None] = [None] * latency  # what data is in this cycle, and in the next one
-    collisions = 0
+    met = {"collision": 0, "zero": 0}
     for _ in range(600):
-        address, enable = int(rng.integers(0, depth)), int(rng.random() < 0.7)
-        dut.address.value, dut.enable.value = address, enable
+        address, enable, zero = int(rng.integers(0, depth)), int(rng.random() < 0.7), int(rng.random() < 0.1)
+        dut.address.value, dut.enable.value, dut.zero.value = address, enable, zero
         write = bool(writable and rng.random() < 0.5)
         if writable:
             write_address, data = int(rng.integers(0, depth)), model.random()
@@ -105,12 +110,18 @@ async def the_core_reads_and_writes(dut) -> None:
         await edge
         if answers[0] is not None:
             assert int(dut.data.value) == answers[0]
-        answers = [*answers[1:], model.records[address] if enable else answers[-1]]  # a collision gives the old record
+        collides = write and enable and write_address == address
+        met["collision"] += collides
+        met["zero"] += zero
+        # What a collision gives is not defined.
+        read = None if collides else model.records[address] if enable else answers[-1]
+        answers = [*answers[1:], 0 if zero else read]
         if write:
-            collisions += enable and write_address == address
             model.records[write_address] = data
+    assert met["zero"] > 5
     if writable:
         dut.write_enable.value = 0
-        assert collisions > 5
+        assert met["collision"] > 5
+    dut.enable.value = dut.zero.value = 0
     await cycles(dut, 1)
     assert (await bus.read(SPACE, depth * model.geometry.stride) == model.words.reshape(-1)).all()

@@ -122,10 +122,7 @@ class Neurons:
         active = (latency <= tick) & ((flush == 0) | (latency >= flush))
         used = np.arange(self.core.rows)[:, None] < rows
         self.state = golden.State(
-            *(
-                np.where(used & active, new, old * keep)
-                for new, old, keep in zip(after.state, before, (1, 1, 1, ~used), strict=True)
-            )
+            *(np.where(used & active, new, old) for new, old in zip(after.state, before, strict=True))
         )
         assert after.v[active].min(initial=0) >= -self.numerics.state_max - 1
         counts = used & active
@@ -201,9 +198,9 @@ async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float
         dut.sums.value = sum((int(a) & (1 << bits) - 1) << n * bits for n, a in enumerate(acc[row]))
         await cycles(dut, 1)
         dut.sums_valid.value = 0
+        await cycles(dut, core.groups - 1)
         dut.sums.value = pack(core.lanes * bits, int.from_bytes(rng.bytes(core.lanes * 4)) % (1 << core.lanes * bits))
         dut.sums_row.value = int(rng.integers(0, core.rows))
-        await cycles(dut, core.groups - 1)
         while rng.random() < pause:
             await cycles(dut, 1)
     while True:

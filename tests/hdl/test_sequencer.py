@@ -3,6 +3,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import cocotb
@@ -33,21 +34,27 @@ from spikeloom.contract.stream import (
 )  # fmt: skip
 from spikeloom_hdl.layout import struct
 from spikeloom_hdl.sequencer import Sequencer
-from spikeloom_sim.bench import Watch, cycles, pack, random_source, simulate, start, unpack
+from spikeloom_sim.bench import Watch, cycles, pack, parameter, random_source, simulate, start, unpack
 
 CONFIG = ArrayConfig(width=3, height=1, key_bits=6, index_bits=12)
+PHASES = 5  # of the array of the second build
 START_LATENCY = 4  # of the model: cycles from start to the cores, enough for a spike to overtake it
 BARRIER = 2  # and from the cores to idle
 LOST_LAG = 2
 SETTLE = START_LATENCY + BARRIER + 1  # the least that the docstring allows
 RING = 6  # cycles that a packet takes; a read takes more
-DUT = Sequencer(CONFIG, SETTLE, start_latency=START_LATENCY, lost_lag=LOST_LAG)
 FLIT = struct(CONFIG.flit_layout)
 PACKET = struct(PACKET_LAYOUT)
 
 
-def test_sequencer(tmp_path: Path) -> None:
-    simulate(DUT, __name__, tmp_path)
+@pytest.mark.parametrize("phases", [1, PHASES])
+def test_sequencer(phases: int, tmp_path: Path) -> None:
+    dut = Sequencer(array_of(phases), SETTLE, start_latency=START_LATENCY, lost_lag=LOST_LAG)
+    simulate(dut, __name__, tmp_path, parameters={"phases": phases})
+
+
+def array_of(phases: int) -> ArrayConfig:
+    return CONFIG.with_core(phases=phases)
 
 
 def test_refuses() -> None:
@@ -71,8 +78,9 @@ class Habits:
 class Seen:
     """What the sequencer did, in order, each with its cycle."""
 
-    events: list = field(default_factory=list)  # ("spike", key, index), ("start", flush), ("reset",), ("packet", ...)
-    starts: list = field(default_factory=list)
+    # ("spike", key, index), ("start", flush, phase), ("reset",), ("packet", ...)
+    events: list = field(default_factory=list)
+    starts: list = field(default_factory=list)  # of ticks, not of later phases
     spikes: list = field(default_factory=list)
     packets: list = field(default_factory=list)
     words: list = field(default_factory=list)  # on tx
@@ -194,12 +202,13 @@ class Bench:
             assert not (starts and resets)
             assert self.at_rest(), "a start or reset into an array that works"
             assert not self._ring, "a start or reset while packets are on the ring"
-            seen.events.append(("start", int(dut.flush.value)) if starts else ("reset",))
+            phase = int(dut.phase.value)
+            seen.events.append(("start", int(dut.flush.value), phase) if starts else ("reset",))
             self._work_from = self.cycle + START_LATENCY
             self._busy_until = self._work_from + rng.randrange(self.habits.work + 1)
             self._emitting = bool(starts)
             self._clearing = bool(resets)
-            if starts:
+            if starts and not phase:
                 seen.starts.append(self.cycle)
         if injects and self._can_inject:
             assert not seen.starts or self.cycle + 2 > seen.starts[-1] + START_LATENCY, "a spike overtakes the start"
@@ -303,6 +312,7 @@ class Script:
         self.messages: list = []
         self.spike_errors: list = []
         self.tick = 0
+        self.built, self.phases = parameter("phases"), 1
         self.memory: dict[tuple, int] = {}
 
     def spikes(self) -> None:
@@ -325,7 +335,8 @@ class Script:
         if not count:
             self.messages.append(("error", Error.TICK, 0))
         for n in range(count):
-            self.events.append(("start", min(flush + n, NEVER) if flush else 0))
+            shown = min(flush + n, NEVER) if flush else 0
+            self.events += [("start", shown, phase) for phase in range(self.phases)]
             self.messages.append(("done", self.tick))
             self.tick += 1
 
@@ -362,8 +373,16 @@ class Script:
         self.events.append(("reset",))
         self.tick = 0
 
+    def set_phases(self) -> None:
+        count = self.rng.choice([0, 1, 2, 3, PHASES, PHASES, PHASES + 1, 8 * PHASES + 1, 1 << 23])
+        self.bench.say(control_word(Operation.PHASES, count))
+        if self.built > 1 and 1 <= count <= self.built:
+            self.phases = count
+        else:
+            self.messages.append(("error", Error.OPERATION, Operation.PHASES))
+
     def nonsense(self) -> None:
-        operation = self.rng.choice([3, 40, 63])
+        operation = self.rng.choice([4, 40, 63])
         self.bench.say(3 << 30 | operation << 24 | self.rng.getrandbits(24))
         self.messages.append(("error", Error.OPERATION, operation))
 
@@ -371,6 +390,15 @@ class Script:
 def access(write: int, core: int, space: int, address: int, count: int) -> np.ndarray:
     header = ACCESS_LAYOUT.pack({"kind": 2, "write": write, "core": core, "space": space, "count": count})
     return np.append(header, np.uint32(address))
+
+
+def in_order(bench: Bench, wanted: list) -> None:
+    """Whatever was wanted has happened in its order, but for spikes of a tick and later phases of the one before."""
+    seen = bench.seen.events
+    for leave_out in (lambda e: e[0] == "start" and e[2], lambda e: e[0] == "spike"):
+        assert [e for e in seen if not leave_out(e)] == [e for e in wanted if not leave_out(e)]
+    overlaps = sum(a[0] == "spike" and b[0] == "start" and b[2] > 0 for a, b in pairwise(seen))
+    assert overlaps or parameter("phases") == 1, "no spike of the next tick among the phases of this one"
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -391,7 +419,8 @@ async def does_what_it_is_told(dut, offer: float, take: float, inject: float, wo
     habits = Habits(offer=offer, take=take, inject=inject, work=work, lose=lose)
     bench = await begin(dut, habits, seed=int(offer * 7 + take * 11 + work + 100 * lose))
     script = Script(bench)
-    actions = [script.spikes] * 6 + [script.ticks] * 4 + [script.write, script.read, script.reset, script.nonsense]
+    actions = [script.spikes] * 6 + [script.ticks] * 4 + [script.set_phases] * 2
+    actions += [script.write, script.read, script.reset, script.nonsense]
     for _ in range(120):
         bench.rng.choice(actions)()
     bench.say(read_words(0, Space.ROUTE, 0, 1))
@@ -399,7 +428,7 @@ async def does_what_it_is_told(dut, offer: float, take: float, inject: float, wo
     script.events.append(("packet", 0, *place, None))
     script.messages.append(("data", script.memory.get(place, 0xABAD_1DEA)))
     await bench.finish()
-    assert bench.seen.events == script.events
+    in_order(bench, script.events)
     spike_errors = [message for message in bench.seen.messages if message[:2] == ("error", Error.SPIKE)]
     assert spike_errors == script.spike_errors
     assert [m for m in bench.seen.messages if m[:2] != ("error", Error.SPIKE)] == script.messages
@@ -470,7 +499,7 @@ async def answers_queries(dut) -> None:
     bench = await begin(dut)
     bench.say(tick_word(3), control_word(Operation.QUERY))
     await bench.finish()
-    low, high = digest_words(CONFIG)
+    low, high = digest_words(array_of(parameter("phases")))
     assert info(bench) == {
         Info.MAGIC: MAGIC, Info.DIGEST_LOW: low, Info.DIGEST_HIGH: high, Info.TICK: 3,
         Info.BUSY_CYCLES: bench._busy_cycles, Info.OVERRUNS: 0,
@@ -540,3 +569,17 @@ async def exact_period(dut) -> None:
         bench.seen.messages.clear()
         assert after[Info.OVERRUNS] - before[Info.OVERRUNS] == late, period
         assert set(np.diff(bench.seen.starts[-5:]).tolist()) == {max(period, least)}
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def phases_follow_each_other_soon(dut) -> None:
+    """A phase of an empty array costs what idle costs, a tick one DONE; resets leave the number of phases alone."""
+    bench = await begin(dut, Habits(emit=0.0, work=0))
+    phases = parameter("phases")
+    if phases > 1:
+        bench.say(control_word(Operation.PHASES, phases))
+    bench.say(control_word(Operation.RESET_STATE), tick_word(20))
+    await bench.finish()
+    assert bench.seen.events[1:] == [("start", 0, phase) for phase in range(phases)] * 20
+    assert bench.seen.messages == [("done", n) for n in range(20)]
+    assert np.diff(bench.seen.starts).max() <= phases * (SETTLE + 3) + 4

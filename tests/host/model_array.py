@@ -24,13 +24,13 @@ from spikeloom.contract.stream import (
     DONE_LAYOUT,
     ERROR_LAYOUT,
     MAGIC,
-    SPIKE_LAYOUT,
     TICK_LAYOUT,
     Command,
     Error,
     Operation,
     Reply,
     digest_words,
+    spike_layout,
 )
 
 
@@ -56,6 +56,8 @@ class ModelArray:
         self.rx: deque[int] = deque()
         self.tx: deque[int] = deque()
         self.busy = self.lost = 0
+        self.phases = 1
+        self.drained = [0] * config.cores  # rows, in this tick
         self.closed = False
         self._unpacked: dict[tuple[int, Space], dict[str, np.ndarray]] = {}
         self._reset()
@@ -99,11 +101,11 @@ class ModelArray:
             return True
         self.rx.popleft()
         if kind is Command.SPIKE:
-            spike = {n: int(v) for n, v in SPIKE_LAYOUT.unpack(word).items()}
+            spike = {n: int(v) for n, v in spike_layout(self.config).unpack(word).items()}
             if spike["key"] >= self.config.keys or spike["index"] >> self.config.index_bits:
                 self._error(Error.SPIKE, spike["key"])
             else:
-                self._deliver(self.tick - 1, 0, Port.LINK, spike["key"], spike["index"])
+                self._deliver(self.tick - 1, 0, Port.LINK, spike["key"], spike["index"], spike.get("payload", 1))
         elif kind is Command.TICK:
             tick = {n: int(v) for n, v in TICK_LAYOUT.unpack(word).items()}
             if not tick["count"]:
@@ -116,6 +118,8 @@ class ModelArray:
                 self._reset()
             elif control["operation"] == Operation.QUERY:
                 self._data([MAGIC, *digest_words(self.config), self.tick, self.busy, 0])
+            elif control["operation"] == Operation.PHASES and 0 < control["argument"] <= self.config.core.phases > 1:
+                self.phases = control["argument"]
             elif control["operation"] != Operation.PERIOD:
                 self._error(Error.OPERATION, control["operation"])
         return True
@@ -142,20 +146,24 @@ class ModelArray:
         self.tx.extend(ERROR_LAYOUT.pack({"kind": Reply.ERROR, "code": code, "argument": argument}).tolist())
 
     def _run_tick(self, flush: int) -> None:
-        events = [(core, key, index) for core in range(self.config.cores) for key, index in self._update(core, flush)]
-        for core, key, index in events:
-            self._deliver(self.tick, core, Port.CORE, key, index)
+        count = 0
+        self.drained = [0] * self.config.cores
+        for phase in range(self.phases):
+            events = [(core, *spike) for core in range(self.config.cores) for spike in self._update(core, phase, flush)]
+            for core, key, index in events:
+                self._deliver(self.tick, core, Port.CORE, key, index)
+            count += len(events)
         if self.lost:
             self._error(Error.LOST, self.lost)
             self.lost = 0
         self.tx.extend(DONE_LAYOUT.pack({"kind": Reply.DONE, "tick": self.tick}).tolist())
-        self.busy = (self.busy + 10 + len(events)) % (1 << COLUMN_BITS)
+        self.busy = (self.busy + 10 + count) % (1 << COLUMN_BITS)
         self.tx.append(self.busy)
         self.tick += 1
 
     # The fabric.
 
-    def _deliver(self, tick: int, core: int, port: Port, key: int, index: int) -> None:
+    def _deliver(self, tick: int, core: int, port: Port, key: int, index: int, payload: int = 1) -> None:
         """One spike from a port of a router to wherever its key's masks lead; ``tick`` is the one it was fired in."""
         at: deque[tuple[int, Port]] = deque([(core, port)])
         visited = set()
@@ -172,9 +180,11 @@ class ModelArray:
                     continue
                 if out is Port.LINK:
                     assert here == 0
-                    self.tx.extend(SPIKE_LAYOUT.pack({"kind": Reply.SPIKE, "key": key, "index": index}).tolist())
+                    word = {"kind": Reply.SPIKE, "key": key, "index": index}
+                    word |= {"payload": payload} if self.config.payload_bits else {}
+                    self.tx.extend(spike_layout(self.config).pack(word).tolist())
                 elif out is Port.CORE:
-                    self._walk(here, tick, key, index)
+                    self._walk(here, tick, key, index, payload)
                 else:
                     assert out is not came, "a route turns back"
                     at.append((neighbour(self.config, here, out), OPPOSITE[out]))
@@ -192,7 +202,7 @@ class ModelArray:
         count = self.memory[core, Space.COUNTER]
         count[counter, 0] = (int(count[counter, 0]) + amount) % (1 << COLUMN_BITS)
 
-    def _walk(self, core: int, tick: int, key: int, index: int) -> None:
+    def _walk(self, core: int, tick: int, key: int, index: int, payload: int) -> None:
         entry = {n: int(v[key]) for n, v in self._fields(core, Space.KEY).items()}
         self._count(core, Counter.EVENTS)
         if not entry["count"] or index >= entry["sources"]:
@@ -201,7 +211,6 @@ class ModelArray:
             return
         for n in range(entry["first"], entry["first"] + entry["count"]):
             projection = {name: int(v[n]) for name, v in self._fields(core, Space.PROJECTION).items()}
-            assert projection["delay"] >= 1
             slot = (tick + projection["delay"]) % self.config.core.slots
             visits, synapses, known = self._visits(core, projection, index)
             if not known:
@@ -211,11 +220,12 @@ class ModelArray:
             for word, row in visits:
                 if projection["sparse"]:
                     row = int(self._fields(core, Space.WORD_ROW)["row"][word])
+                assert projection["delay"] or row >= self.drained[core], "too late for this tick"
                 weights = self._fields(core, Space.WEIGHT)["weight"][word]
                 if self.config.numerics.weight_bits == 1:
                     weights = 1 - 2 * weights
                 lanes = self.config.core.lanes
-                self.acc[core, slot, row * lanes : (row + 1) * lanes] += weights
+                self.acc[core, slot, row * lanes : (row + 1) * lanes] += weights * payload
             self._count(core, Counter.WORDS, len(visits))
             self._count(core, Counter.SYNAPSES, synapses)
 
@@ -240,11 +250,12 @@ class ModelArray:
         visits = [(word % (1 << config.word_bits), row % (1 << config.row_bits)) for word, row in places]
         return visits, inner["fanout"] * (len(visits) // inner["count"]) if visits else 0, known
 
-    def _update(self, number: int, flush: int) -> list[tuple[int, int]]:
-        """Update all rows in use; return the spikes as ``(key, index)``."""
+    def _update(self, number: int, phase: int, flush: int) -> list[tuple[int, int]]:
+        """Update the rows of a phase; return the spikes as ``(key, index)``."""
         config, core, numerics = self.config, self.config.core, self.config.numerics
-        rows = int(self.memory[number, Space.REGISTER][Register.ROWS, 0])
-        used = slice(0, rows * core.lanes)
+        first = self.drained[number]
+        self.drained[number] += int(self.memory[number, Space.REGISTER][Register.ROWS + phase, 0])
+        used = slice(first * core.lanes, self.drained[number] * core.lanes)
         sums = self.acc[number, self.tick % core.slots]
         acc = _wrap(sums[used].copy(), numerics.accumulator_bits)
         sums[used] = 0
@@ -279,7 +290,8 @@ class ModelArray:
         held = state | {"s": np.zeros_like(state["s"])}
         new = {n: np.where(active, new[n], held[n]).reshape(-1, core.group) for n in new}
         packed = core.state_layout.pack(new)
-        self.memory[number, Space.STATE][: len(packed), : packed.shape[1]] = packed
+        at = first * core.groups
+        self.memory[number, Space.STATE][at : at + len(packed), : packed.shape[1]] = packed
         self._unpacked.pop((number, Space.STATE), None)
 
         fired = np.flatnonzero(active & fires)
@@ -287,7 +299,7 @@ class ModelArray:
         self._count(number, Counter.SATURATIONS, int(saturations[active].sum()))
         emission = self._fields(number, Space.EMISSION)
         spikes = []
-        for row, lane in zip(*divmod(fired, core.lanes), strict=True):
+        for row, lane in zip(*divmod(fired + first * core.lanes, core.lanes), strict=True):
             if emission["valid"][row]:
                 index = int(emission["index"][row]) + (int(lane) << int(emission["shift"][row]))
                 assert index < 1 << config.index_bits

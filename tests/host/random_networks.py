@@ -27,7 +27,7 @@ def numerics(rng: np.random.Generator, profile: Profile, weight_bits: int) -> Nu
         profile=profile,
         weight_bits=weight_bits,
         fraction_bits=6 if loihi else int(rng.integers(0, 9)),
-        accumulator_bits=20,
+        accumulator_bits=24,
         state_bits=int(rng.choice([16, 24]) if loihi else rng.integers(12, 33)),
     )
 
@@ -60,10 +60,19 @@ def projection(
     return Projection(source=source, target=target, weights=weights, delay=delay, sparse=sparse)
 
 
-def random_network(seed: int, profile: Profile, weight_bits: int = 8, *, plain: bool = False) -> QuantisedNetwork:
-    """One to four layers with skips, loops and delays; ``plain``: all neurons of a population are alike, no biases."""
+def random_network(
+    seed: int,
+    profile: Profile,
+    weight_bits: int = 8,
+    given: Numerics | None = None,
+    *,
+    plain: bool = False,
+    tight: bool = False,
+) -> QuantisedNetwork:
+    """One to four layers with skips, loops and delays; ``plain``: all neurons of a population are alike, no biases;
+    ``tight``: loops over layers have one tick of delay, which only the layered schedule can run."""
     rng = np.random.default_rng(seed)
-    q = numerics(rng, profile, weight_bits)
+    q = given or numerics(rng, profile, weight_bits)
     inputs = [InputPopulation(name="in", shape=(int(rng.integers(1, 9)),))]
     if rng.random() < 0.4:
         inputs.append(InputPopulation(name="counts", shape=(2, 3), kind=InputKind.COUNTS, max_count=3))
@@ -86,7 +95,7 @@ def random_network(seed: int, profile: Profile, weight_bits: int = 8, *, plain: 
         if rng.random() < 0.3:
             connect(layer.name, layer.name, int(rng.integers(1, 3)))
         if n and rng.random() < 0.3:
-            connect(layer.name, layers[0].name, len(layers) + 1)
+            connect(layer.name, layers[0].name, 1 if tight else len(layers) + 1)
         if inputs[-1].kind is InputKind.CURRENTS and rng.random() < 0.5:
             scale = rng.random(layer.size) * 100
             drives.append(
@@ -143,17 +152,18 @@ def convolved(
 
 
 def in_space_network(
-    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None
+    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None, *, tight: bool = False
 ) -> QuantisedNetwork:
-    """Convolutions of every kind, pools before them and before matrices, delays, skips, loops; all small."""
+    """Convolutions of every kind, pools before them and before matrices, delays, skips, loops; all small; ``tight``:
+    the loop over layers has one tick of delay, which only the layered schedule can run."""
     rng = np.random.default_rng([seed, 1])
     q = given or numerics(rng, profile, weight_bits)
-    kind = InputKind.COUNTS if rng.random() < 0.3 else InputKind.SPIKES
+    kind = rng.choice([InputKind.SPIKES, InputKind.SPIKES, InputKind.COUNTS, InputKind.GRADED])
     flat = rng.random() < 0.25
     shape: tuple[int, ...] = (int(rng.integers(1, 4)), int(rng.integers(1, 9)))
     if not flat:
         shape = (*shape, int(rng.integers(1, 8)))
-    most = 3 if kind is InputKind.COUNTS else 1
+    most = {InputKind.COUNTS: 3, InputKind.GRADED: 11}.get(kind, 1)
     inputs = [InputPopulation(name="in", shape=shape, kind=kind, max_count=most)]
     layers: list[Population] = []
     projections: list[Projection] = []
@@ -202,8 +212,8 @@ def in_space_network(
         )
     layers.append(last)
     if len(layers) > 1 and rng.random() < 0.4 and weight_bits > 1:  # from the last one back into space
-        weights = projection(rng, "last", layers[0].name, (layers[0].size, last.size), 8, q, bool(rng.random() < 0.5))
-        projections.append(weights)
+        delay, sparse = 1 if tight else 8, bool(rng.random() < 0.5)
+        projections.append(projection(rng, "last", layers[0].name, (layers[0].size, last.size), delay, q, sparse))
     return QuantisedNetwork(
         numerics=q, inputs=inputs, populations=layers, projections=projections, outputs={"out": "last"}
     )

@@ -297,9 +297,9 @@ def test_spikes_that_no_output_has() -> None:
         array = board.transport
         update = array._update  # type: ignore[attr-defined]
 
-        def extra(core: int, flush: int) -> list[tuple[int, int]]:
+        def extra(core: int, phase: int, flush: int) -> list[tuple[int, int]]:
             array.tx.extend(spike_words(IMAGE.input_keys["in"], np.array([0])).tolist())  # type: ignore[attr-defined]
-            return update(core, flush)
+            return update(core, phase, flush)
 
         array._update = extra  # type: ignore[attr-defined]
         with pytest.raises(LinkError, match="keys that no output has"):

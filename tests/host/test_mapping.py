@@ -8,10 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikeloom.compiler.compile import compile
+from spikeloom.compiler.schedule import Kind, schedule
 from spikeloom.compiler.sizing import size_array
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.errors import FitError, SpikeloomError
 from spikeloom.contract.fabric import Port
+from spikeloom.contract.geometry import Convolution
 from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
 from spikeloom.contract.neuron import NEVER
 from spikeloom.contract.numerics import Numerics, Profile
@@ -58,11 +60,29 @@ def agree(
     return expected
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(seeds, profiles, st.sampled_from((2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
-def test_random_networks(seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]) -> None:
-    network = random_network(seed, profile, bits)
-    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+KINDS: tuple[Kind, ...] = ("pipelined", "layered")
+
+
+def mapped(network: QuantisedNetwork, kind: Kind, grid: tuple[int, int], lanes: tuple[int, int]) -> Image:
+    """An image on an array of its size; phases that it does not need are there, too."""
+    config = size_array(network, *grid, *lanes, plan=schedule(network, kind))
+    if kind == "layered":
+        config = config.with_core(phases=config.core.phases + 1)
+    image = compile(network, config, kind)
+    assert not (kind == "layered" and image.latency)
+    return image
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seeds, profiles, st.sampled_from((2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES),
+    st.sampled_from(KINDS),
+)  # fmt: skip
+def test_random_networks(
+    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int], kind: Kind
+) -> None:
+    network = random_network(seed, profile, bits, tight=kind == "layered")
+    agree(network, mapped(network, kind, grid, lanes), random_samples(network, seed))
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
@@ -75,12 +95,41 @@ def test_one_bit_weights_and_shared_rows(seed: int, profile: Profile, bits: int,
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES))
+@given(
+    seeds, profiles, st.sampled_from((1, 2, 4, 8, 16)), st.sampled_from(GRIDS), st.sampled_from(LANES),
+    st.sampled_from(KINDS),
+)  # fmt: skip
 def test_networks_in_space(
-    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int]
+    seed: int, profile: Profile, bits: int, grid: tuple[int, int], lanes: tuple[int, int], kind: Kind
 ) -> None:
-    network = in_space_network(seed, profile, bits)
-    agree(network, size_array(network, *grid, *lanes), random_samples(network, seed))
+    network = in_space_network(seed, profile, bits, tight=kind == "layered")
+    agree(network, mapped(network, kind, grid, lanes), random_samples(network, seed))
+
+
+def test_rows_lie_in_the_order_of_their_phases() -> None:
+    """Small populations in front, large ones behind: placement goes by weight, rows must not."""
+    ones = {name: np.ones(shape, dtype=np.int64) for name, shape in (("ab", (9, 2)), ("bc", (13, 9)), ("ca", (2, 13)))}
+    network = QuantisedNetwork(
+        inputs=[InputPopulation(name="in", shape=(3,))],
+        populations=[
+            Population(name=name, shape=(size,), theta=1, v_min=-1) for name, size in (("a", 2), ("b", 9), ("c", 13))
+        ],
+        projections=[
+            Projection(source="in", target="a", weights=np.ones((2, 3), dtype=np.int64)),
+            Projection(source="a", target="b", weights=ones["ab"]),
+            Projection(source="b", target="c", weights=ones["bc"]),
+            Projection(source="c", target="a", weights=ones["ca"], delay=1),
+        ],
+        outputs={"out": "c"},
+    )  # fmt: skip
+    image = compile(network, "auto:1x1:4")
+    assert image.config.core.phases == image.phases == 3
+    assert [(s.population, s.phase, s.row0) for s in image.slices] == [("a", 0, 0), ("b", 1, 1), ("c", 2, 4)]
+    assert image.memories[0, Space.REGISTER][:, 0].tolist() == [1, 3, 4]
+    assert image.report["resources"]["phases"]["used"] == 3
+    agree(network, image, {"in": np.ones((1, 6, 3), dtype=np.int64)})
+    with pytest.raises(FitError, match=r"takes 3 phases a tick, the core has 1.*loop "):
+        compile(network, image.config.with_core(phases=1))
 
 
 def test_the_random_networks_reach_what_they_should() -> None:
@@ -177,10 +226,10 @@ def test_what_nobody_hears_is_not_sent() -> None:
 PLANTED = {
     Space.WEIGHT: {"weight": 1},
     Space.WORD_ROW: {"row": 1},
-    Space.ENTRY: {"word": 1, "row": 1, "count": 1, "fanout": 1, "valid": 1},
+    Space.ENTRY: {"word": 1, "count": 1, "fanout": 1, "valid": 1},
     Space.KEY: {"first": 1, "count": 1},
     Space.PROJECTION: {"base": 1, "row": 1, "first": 1, "delay": 2},
-    Space.COORDINATE: {"bits": 1, "table": 1, "scale": 1, "count": 1, "fanout": 1, "word_step": 1, "row_step": 1},
+    Space.COORDINATE: {"bits": 1, "scale": 1, "count": 1, "fanout": 1},
     Space.EMISSION: {"index": 1, "key": 1, "valid": 1},
     Space.PARAMETER: {"theta": 1 << 6, "latency": 1, "beta": 1 << 11},
     Space.BIAS: {"bias": 1 << 5},
@@ -211,6 +260,44 @@ def test_planted_bugs_are_caught(space: Space, field: str) -> None:
     assert caught >= (1 if field == "beta" else len(records) / 2), f"{caught} of {len(records)}"
 
 
+IN_SPACE = {
+    Space.ENTRY: {"word": 1, "row": 1, "count": 1},
+    Space.COORDINATE: {"bits": 1, "table": 1, "scale": 1, "word_step": 1, "row_step": 1},
+}
+
+
+@pytest.mark.parametrize(("space", "field"), [(space, field) for space in IN_SPACE for field in IN_SPACE[space]])
+def test_planted_bugs_in_space_are_caught(space: Space, field: str) -> None:
+    rng = np.random.default_rng(5)
+    edge = Projection(
+        source="in", target="a", weights=rng.integers(-3, 9, (4, 2, 3, 3)), convolution=Convolution(padding=(1, 1))
+    )
+    network = QuantisedNetwork(
+        inputs=[InputPopulation(name="in", shape=(2, 4, 5))],
+        populations=[Population(name="a", shape=(4, 4, 5), theta=30, v_min=-100)],
+        projections=[edge],
+        outputs={"out": "a"},
+    )
+    image = compile(network, size_array(network, 1, 1, 4, 2))
+    samples = {"in": (rng.random((2, 8, 2, 4, 5)) < 0.3).astype(np.int64)}
+    agree(network, image, samples)
+    layout, caught = spaces(image.config)[space].layout, 0
+    records = range(image.used[0, space])
+    # The last coordinate has no steps, and no table here.
+    mattering = [n for n in records if space is Space.ENTRY or field in ("bits", "scale", "table") or n < 2]
+    for record in mattering:
+        memory = image.memories[0, space].copy()
+        values = layout.unpack(memory)
+        values[field].reshape(len(memory), -1)[record, 0] ^= IN_SPACE[space][field]
+        memory[:, : layout.columns] = layout.pack(values)
+        broken = replace(image, memories={**image.memories, (0, space): memory})
+        try:
+            agree(network, broken, samples)
+        except (AssertionError, SpikeloomError, IndexError, ValueError, KeyError):
+            caught += 1
+    assert caught >= len(mattering) / 2, f"{caught} of {len(mattering)}"
+
+
 def test_refusals() -> None:
     weights = np.ones((6, 2), dtype=np.int64)
     config = ArrayConfig(core=CORE, index_bits=4, key_bits=2)
@@ -219,7 +306,7 @@ def test_refusals() -> None:
     shared = config.with_core(parameters_per_neuron=False)
     with pytest.raises(FitError, match=r"theta differs.*parameters_per_neuron = True.*scale=\"layer\""):
         compile(two_layers(weights, theta=np.arange(6)), shared)
-    with pytest.raises(FitError, match=r"unused lanes.*parameters_per_neuron"):
+    with pytest.raises(FitError, match=r"lanes of its rows are unused.*parameters_per_neuron"):
         compile(two_layers(weights, theta=-1), shared)
     binary = Numerics(weight_bits=1)
     gaps = weights * (np.arange(6) != 2)[:, None]

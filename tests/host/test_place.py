@@ -1,5 +1,7 @@
 """Placement and sizing: shares of the cores, and what does not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,7 +143,8 @@ def test_targets() -> None:
         board("nexys")
 
 
-def test_accumulators_grow_where_the_array_is_sized() -> None:
+def test_sums_that_would_wrap_are_refused() -> None:
+    """By the array's accumulators, and by the network's own: golden model and array must not wrap differently."""
     network = layers(600, 4)
     heavy = QuantisedNetwork(
         numerics=Numerics(accumulator_bits=12), inputs=[InputPopulation(name="in", shape=(600,), max_count=5)],
@@ -149,6 +152,9 @@ def test_accumulators_grow_where_the_array_is_sized() -> None:
         projections=[Projection(source="in", target="p1", weights=np.full((4, 600), 127))],
     )  # fmt: skip
     assert accumulator_bits_needed(heavy) == 20
-    assert compile(heavy, "auto").config.numerics.accumulator_bits == 20
+    with pytest.raises(FitError, match=r"the network's own 12 would wrap, its sums need 20"):
+        compile(heavy, "auto")
+    wide = replace(heavy, numerics=Numerics(accumulator_bits=20))
+    assert compile(wide, "auto").config.numerics.accumulator_bits == 20
     with pytest.raises(FitError, match="raise accumulator_bits to 20"):
-        compile(heavy, "ulx3s_85f")
+        compile(heavy, ARRAY.with_core(numerics=Numerics(accumulator_bits=16)))

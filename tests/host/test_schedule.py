@@ -1,11 +1,11 @@
-"""The pipelined schedule: latencies, delays, and loops that it refuses."""
+"""The schedules: latencies, phases, delays, and loops that they refuse."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from spikeloom.compiler.schedule import check_slots, schedule
+from spikeloom.compiler.schedule import check_phases, check_slots, schedule
 from spikeloom.contract.errors import FitError, NetworkError
 from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
 
@@ -45,13 +45,13 @@ def test_delays_of_the_framework_save_latency() -> None:
 def test_a_recurrent_population_needs_one_tick() -> None:
     assert schedule(network(("in", "a", 0), ("a", "a", 1))).latencies == {"a": 0}
     with pytest.raises(NetworkError, match=r"loop a -> a has a delay of 0 ticks for 1 edges.*layered"):
-        schedule(network(("in", "a", 0), ("a", "a", 0)))
+        schedule(network(("in", "a", 0), ("a", "a", 0)), "pipelined")
 
 
 def test_a_loop_over_layers_is_named_in_the_spikes_direction() -> None:
     edges = [("in", "a", 0), ("a", "b", 0), ("b", "c", 0), ("c", "b", 1), ("c", "d", 0), ("d", "e", 0)]
     with pytest.raises(NetworkError, match=r"loop (b -> c -> b|c -> b -> c) has a delay of 1 ticks for 2 edges"):
-        schedule(network(*edges))
+        schedule(network(*edges), "pipelined")
     edges[3] = ("c", "b", 2)
     plan = schedule(network(*edges))
     assert plan.latencies == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}
@@ -75,3 +75,47 @@ def test_slots_are_checked() -> None:
     check_slots(deep, plan, 8)
     with pytest.raises(FitError, match=r"in -> b: takes 5 ticks.*slots = 4 allow 3.*needs slots = 8"):
         check_slots(deep, plan, 4)
+
+
+def test_layers_take_turns() -> None:
+    edges = [("in", "a", 0), ("a", "b", 0), ("b", "c", 0), ("in", "c", 2), ("a", "c", 1), ("c", "c", 1), ("a", "d", 3)]
+    plan = schedule(network(*edges), "layered")
+    assert plan.phases == {"a": 0, "b": 1, "c": 2, "d": 0}
+    assert set(plan.latencies.values()) == {0}
+    assert plan.delays == (1, 0, 0, 3, 1, 1, 3)
+    assert (plan.phase_count, plan.slots) == (3, 4)
+
+
+def test_a_loop_with_one_tick_is_for_the_layered_schedule() -> None:
+    loop = network(("in", "a", 0), ("a", "b", 0), ("b", "c", 0), ("c", "a", 1))
+    plan = schedule(loop)
+    assert plan == schedule(loop, "layered")
+    assert plan.phases == {"a": 0, "b": 1, "c": 2}
+    assert plan.delays == (1, 0, 0, 1)
+    check_phases(loop, plan, 3)
+    with pytest.raises(FitError, match=r"takes 3 phases a tick, the core has 2: raise phases to 3.*loop (a|b|c) -> "):
+        check_phases(loop, plan, 2)
+    chain = network(("in", "a", 0), ("a", "b", 0))
+    assert schedule(chain) == schedule(chain, "pipelined")
+    with pytest.raises(FitError, match=r"the core has 1: raise phases to 2 .* or choose the pipelined schedule"):
+        check_phases(chain, schedule(chain, "layered"), 1)
+
+
+def test_a_loop_without_delay_is_refused() -> None:
+    loop = network(("in", "a", 0), ("a", "b", 0), ("b", "c", 0), ("c", "b", 0), ("c", "d", 0), ("d", "d", 1))
+    for kind in ("layered", "auto"):
+        with pytest.raises(NetworkError, match=r"loop (b -> c -> b|c -> b -> c) has no delay at all"):
+            schedule(loop, kind)
+
+
+def test_sixteen_phases_are_all() -> None:
+    names = ["in", *(f"p{n:02}" for n in range(17))]
+    chain = network(*((a, b, 0) for a, b in pairwise(names)))
+    with pytest.raises(FitError, match=r"takes 17 phases a tick, at most 16 exist"):
+        schedule(chain, "layered")
+    assert schedule(chain).phase_count == 1
+    back = network(*((a, b, 0) for a, b in pairwise(names)), ("p16", "p00", 1))
+    with pytest.raises(NetworkError, match=r"delay of 1 ticks for 17 edges"):
+        schedule(back)
+    with pytest.raises(FitError, match="must be pipelined, layered or auto"):
+        schedule(chain, "other")  # type: ignore[arg-type]

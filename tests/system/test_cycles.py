@@ -151,8 +151,8 @@ def test_what_nothing_costs(convolution: QuantisedNetwork) -> None:
     assert not any(counters[name] for name in ("events", "words", "waits", "drains", "emissions", "stalls"))
     cycles = result.tick_cycles[0]
     update = rows * core.groups
-    at_the_core = 1 + counters["updates"] / len(cycles)  # the start pulse, then rows and neurons
-    outside = START_CYCLES - 1 + barrier_latency(image.config)
+    at_the_core = counters["updates"] / len(cycles)
+    outside = START_CYCLES + barrier_latency(image.config)
     print(f"idle tick: {cycles[1]} cycles, {at_the_core} of them at the core, for {update} of the neuron unit")
     assert (cycles[1:] == at_the_core + outside).all()
     assert at_the_core <= update + 20

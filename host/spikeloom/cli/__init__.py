@@ -13,7 +13,19 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; an error of ours becomes one message and exit status 1, without a traceback."""
-    from . import bench, bench_cycles, bench_predict, build, compile, demo, generate, report, run, verify  # noqa: F401  each adds its command
+    from . import (  # noqa: F401  each adds its command
+        bench,
+        bench_cycles,
+        bench_pnr,
+        bench_predict,
+        build,
+        compile,
+        demo,
+        generate,
+        report,
+        run,
+        verify,
+    )
 
     try:
         app()

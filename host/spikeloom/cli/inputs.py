@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +23,38 @@ CALIBRATION = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """A file of samples: ``(n, ticks, *shape)``, and labels ``(n,)`` where it has them."""
+    """A file of samples: ``(n, ticks, *shape)``, and labels ``(n,)`` and the inputs' kind where it has them."""
 
     samples: np.ndarray
     labels: np.ndarray | None
+    kind: str | None = None
 
     def first(self, limit: int | None) -> Data:
-        return Data(samples=self.samples[:limit], labels=None if self.labels is None else self.labels[:limit])
+        return replace(self, samples=self.samples[:limit], labels=None if self.labels is None else self.labels[:limit])
 
-    def accuracy(self, counts: np.ndarray) -> float | None:
-        """Percent of samples whose label has the most spikes; ties go to the lower class."""
-        if self.labels is None:
+    def accuracy(self, counts: np.ndarray | None, potentials: np.ndarray | None = None) -> float | None:
+        """Percent of samples whose label has the most spikes, or where there are none the highest last potential.
+
+        Ties go to the lower class; ``counts (n, *shape)``, ``potentials (n, ticks, *shape)``.
+        """
+        if self.labels is None or (counts is None and potentials is None):
             return None
-        return float((counts.reshape(len(counts), -1).argmax(1) == self.labels).mean() * 100)
+        scores = potentials[:, -1] if counts is None and potentials is not None else np.asarray(counts)
+        return float((scores.reshape(len(scores), -1).argmax(1) == self.labels).mean() * 100)
 
 
 def open_samples(path: Path, limit: int | None = None) -> Data:
-    """Read an ``.npz`` with ``spikes`` or ``x``, and ``labels``. Raises :class:`SampleError`."""
+    """Read an ``.npz`` with ``spikes`` or ``x``, ``labels``, and ``kind`` where values do not tell it (``graded``).
+
+    Raises :class:`SampleError`.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             name = next((n for n in ("spikes", "x") if n in arrays), None)
             if name is None:
                 raise SampleError(f"{path}: holds {sorted(arrays)}, must hold spikes or x (n, ticks, ...)")
-            data = Data(samples=arrays[name], labels=arrays.get("labels"))
+            kind = str(arrays["kind"]) if "kind" in arrays else None
+            data = Data(samples=arrays[name], labels=arrays.get("labels"), kind=kind)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise SampleError(f"{path}: not a readable .npz file of samples: {error}") from error
     return data.first(limit)
@@ -57,7 +66,8 @@ def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readin
         network = load(path, **readings)
         console.print(network.summary(), markup=False)
         calibration = None if data is None else data.samples[:CALIBRATION]
-        quantised = quantise(network, calibration, weight_bits=weight_bits)
+        kind = None if data is None else data.kind
+        quantised = quantise(network, calibration, weight_bits=weight_bits, input_kind=kind)
         for warning in quantised.report.get("warnings", []):
             console.print(f"warning: {warning}", style="yellow", markup=False)
         return quantised

@@ -39,8 +39,8 @@ def run(
     with opened, progress("samples") as step:
         result = opened.run(data.samples, progress=step)
     values = summary(result, len(data.samples))
-    if isinstance(result.counts, np.ndarray):
-        values["accuracy"] = data.accuracy(result.counts)
+    if not isinstance(result.counts, dict) and not isinstance(result.v, dict):
+        values["accuracy"] = data.accuracy(result.counts, result.v)
     figures(f"{len(data.samples)} samples on {board}", {k: v for k, v in values.items() if v is not None})
     if output:
         np.savez_compressed(output, **arrays(result))

@@ -17,20 +17,24 @@ from ..image import Image
 from .mapping import Used, build
 from .overflow import accumulator_bits_needed
 from .place import Placement, place
-from .schedule import check_slots, schedule
+from .schedule import Kind, Schedule, check_phases, check_slots
+from .schedule import schedule as find_schedule
 from .sizing import auto
 
 
-def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
+def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind = "auto") -> Image:
     """Map a network on an array.
 
     ``target`` is a configuration, a board's name (see :data:`spikeloom.contract.boards.BOARDS`), or "auto",
-    "auto:WxH", "auto:WxH:LANES": an array sized for the network.
+    "auto:WxH", "auto:WxH:LANES": an array sized for the network. ``schedule`` is "pipelined" (populations run at once,
+    each layer a tick behind the one in front), "layered" (nothing runs behind; layers take turns within a tick, on
+    arrays whose cores have as many phases), or "auto": pipelined unless a loop has too little delay for it.
 
     Raises :class:`FitError` for what does not fit, and :class:`~spikeloom.contract.errors.NetworkError` for loops
-    that the pipelined schedule cannot run.
+    that the schedule cannot run.
     """
-    config = resolve(network, target)
+    plan = find_schedule(network, schedule)
+    config = resolve(network, target, plan)
     _check_numerics(network.numerics, config.numerics)
     needed = accumulator_bits_needed(network)
     if needed > config.numerics.accumulator_bits:
@@ -38,7 +42,12 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
             f"accumulator_bits: the weights of one tick can sum up to {needed} bits, the array's accumulators have "
             f"{config.numerics.accumulator_bits}: raise accumulator_bits to {needed} (12 to 24), or scale weights down"
         )
-    plan = schedule(network)
+    if needed > network.numerics.accumulator_bits:
+        raise FitError(
+            f"accumulator_bits: the network's own {network.numerics.accumulator_bits} would wrap, its sums need "
+            f"{needed}: give its numerics that many"
+        )
+    check_phases(network, plan, config.core.phases)
     check_slots(network, plan, config.core.slots)
     placement = place(network, config, plan)
     memories, used = build(network, config, placement)
@@ -54,12 +63,12 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str) -> Image:
     )
 
 
-def resolve(network: QuantisedNetwork, target: ArrayConfig | str) -> ArrayConfig:
-    """The configuration that a target stands for."""
+def resolve(network: QuantisedNetwork, target: ArrayConfig | str, plan: Schedule | None = None) -> ArrayConfig:
+    """The configuration that a target stands for; where it is sized for the network, ``plan`` is its schedule."""
     if isinstance(target, ArrayConfig):
         return target
     if target == "auto" or target.startswith("auto:"):
-        return auto(network, target)
+        return auto(network, target, plan)
     if target in BOARDS:
         return BOARDS[target].for_numerics(network.numerics)
     raise ConfigError(
@@ -99,6 +108,8 @@ def _report(network: QuantisedNetwork, config: ArrayConfig, placement: Placement
     }
     heard = [{link.key for link in placement.links if link.target.core == n} for n in range(config.cores)]
     entries["keys"] = ([len(keys) for keys in heard], placement.keys, config.keys)
+    if core.phases > 1:
+        entries["phases"] = ([], max((s.phase for s in placement.slices), default=0) + 1, core.phases)
     entries["slots"] = ([], max(delays, default=0) + 1, core.slots)
     entries["index"] = ([], index, 1 << config.index_bits)
     entries["accumulator"] = ([], accumulator_bits_needed(network), config.numerics.accumulator_bits)

@@ -21,6 +21,7 @@ def input_populations(
 
     Args:
         samples: ``(n, ticks, size)`` by name: all 0 or 1 are spikes, other natural numbers counts, the rest currents.
+            Graded inputs must be told.
         kinds: one kind for all inputs, or by name; wins over what samples show.
     """
     if isinstance(kinds, Mapping) and (unknown := set(kinds) - {i.name for i in inputs}):
@@ -37,15 +38,16 @@ def _population(source: FloatInput, array: np.ndarray | None, kinds: Kinds) -> I
         raise NetworkError(
             f"input {source.name}: input_kind must be one of {', '.join(InputKind)}, not {told!r}"
         ) from None
-    if kind is InputKind.COUNTS and (array is None or seen is InputKind.CURRENTS):
+    counted = kind in (InputKind.COUNTS, InputKind.GRADED)
+    if counted and (array is None or seen is InputKind.CURRENTS):
         raise NetworkError(
-            f"input {source.name}: counts need samples of natural numbers, the largest of which bounds the sums"
+            f"input {source.name}: {kind} need samples of natural numbers, the largest of which bounds the sums"
         )
     if kind is InputKind.SPIKES and seen is not InputKind.SPIKES:
         raise NetworkError(
             f"input {source.name}: samples hold {seen} (up to {largest}), and input_kind says spikes: 0 and 1"
         )
-    most = max(1, int(largest)) if kind is InputKind.COUNTS else 1
+    most = max(1, int(largest)) if counted else 1
     return InputPopulation(name=source.name, shape=source.shape, kind=kind, max_count=most)
 
 

@@ -147,8 +147,10 @@ def _fill_rows(
     ):
         memories[number, space][: len(packed), : packed.shape[1]] = packed
         used[number, space] = len(packed)
-    memories[number, Space.REGISTER][Register.ROWS, 0] = rows
-    used[number, Space.REGISTER] = len(Register)
+    registers = memories[number, Space.REGISTER]
+    for s in here:
+        registers[Register.ROWS + s.phase, 0] += s.rows(core.lanes)
+    used[number, Space.REGISTER] = len(registers)
 
 
 def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str, np.ndarray]:

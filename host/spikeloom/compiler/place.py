@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..contract.config import ArrayConfig, CoreConfig, bits_for
+from ..contract.config import PAYLOAD_BITS_MAX, ArrayConfig, CoreConfig, bits_for
 from ..contract.errors import FitError
 from ..contract.fabric import HOST
 from ..contract.grid import Grid
-from ..contract.network import Projection, QuantisedNetwork
+from ..contract.network import InputKind, Projection, QuantisedNetwork
 from ..image import NO_KEY, Slice
 from .pieces import Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
 from .schedule import Schedule
@@ -90,7 +90,7 @@ def _cut(
                 slices.append(
                     Slice(
                         population=population.name, grid=grid, core=int(n), row0=int(rows_used[n]),
-                        key=NO_KEY, latency=plan.latencies[population.name],
+                        key=NO_KEY, latency=plan.latencies[population.name], phase=plan.phases[population.name],
                     )
                 )  # fmt: skip
                 rows_used[n] += grid.rows(core.lanes)
@@ -106,7 +106,19 @@ def _cut(
                 "or the number of cores"
             )
     order = {p.name: n for n, p in enumerate(network.populations)}
+    slices = _by_phase(slices, core)
     return sorted(slices, key=lambda s: (order[s.population], s.grid.channels[0], s.grid.y[0]))
+
+
+def _by_phase(slices: Sequence[Slice], core: CoreConfig) -> list[Slice]:
+    """The same slices in other rows: on each core, those of an earlier phase lie in front."""
+    next_row: dict[int, int] = {}
+    result = []
+    for s in sorted(slices, key=lambda s: (s.core, s.phase, s.row0)):
+        row0 = next_row.get(s.core, 0)
+        result.append(replace(s, row0=row0))
+        next_row[s.core] = row0 + s.rows(core.lanes)
+    return result
 
 
 def _shares(
@@ -204,6 +216,12 @@ def _check_inputs(network: QuantisedNetwork, config: ArrayConfig) -> None:
             raise FitError(
                 f"input {i.name}: has indices up to {sources - 1}, index_bits = {config.index_bits} hold "
                 f"{1 << config.index_bits}: raise index_bits to {bits_for(sources)}"
+            )
+        if i.kind is InputKind.GRADED and i.max_count >= 1 << config.payload_bits:
+            raise FitError(
+                f"input {i.name}: is graded with values up to {i.max_count}, payload_bits = {config.payload_bits} hold "
+                f"{(1 << config.payload_bits) - 1}: raise payload_bits to {i.max_count.bit_length()}"
+                + (f" (at most {PAYLOAD_BITS_MAX})" if i.max_count >> PAYLOAD_BITS_MAX else "")
             )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, ArrayConfig, CoreConfig, bits_for
+from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, PAYLOAD_BITS_MAX, ArrayConfig, CoreConfig, bits_for
 from ..contract.errors import FitError
-from ..contract.network import QuantisedNetwork
+from ..contract.network import InputKind, QuantisedNetwork
 from ..contract.ring import Space
 from .mapping import build
 from .overflow import accumulator_bits_needed
@@ -43,11 +43,15 @@ def size_array(
     check_slots(network, plan, SLOTS_MAX)
     needed = max(ACCUMULATOR_BITS_MIN, network.numerics.accumulator_bits, accumulator_bits_needed(network))
     tabled = any(entries_needed(network, p.name) for p in network.populations)
+    payload = max((i.max_count.bit_length() for i in network.inputs if i.kind is InputKind.GRADED), default=0)
+    if payload > PAYLOAD_BITS_MAX:
+        raise FitError(f"payload_bits: graded inputs of {payload} bits, there are {PAYLOAD_BITS_MAX} at most")
     widest = ArrayConfig(
-        width=width, height=height, key_bits=KEY_BITS_MAX, index_bits=INDEX_BITS_MAX,
+        width=width, height=height, key_bits=KEY_BITS_MAX, index_bits=INDEX_BITS_MAX - payload, payload_bits=payload,
         core=CoreConfig(
             lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
             coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
+            phases=plan.phase_count,
             sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
@@ -91,7 +95,7 @@ def _entries(network: QuantisedNetwork, placement: Placement, config: ArrayConfi
     return reserved
 
 
-def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:
+def auto(network: QuantisedNetwork, text: str = "auto", plan: Schedule | None = None) -> ArrayConfig:
     """The array of "auto", "auto:WxH" or "auto:WxH:LANES". Raises :class:`FitError` for any other text."""
     _, *parts = text.split(":")
     try:
@@ -102,10 +106,10 @@ def auto(network: QuantisedNetwork, text: str = "auto") -> ArrayConfig:
     if width < 0 or len(parts) > 2:
         raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT or auto:WIDTHxHEIGHT:LANES")
     if parts:
-        return size_array(network, width, height, lanes)
+        return size_array(network, width, height, lanes, plan=plan)
     for grid in AUTO_GRIDS:
         try:
-            config = size_array(network, *grid, lanes)
+            config = size_array(network, *grid, lanes, plan=plan)
         except FitError:
             if grid == AUTO_GRIDS[-1]:
                 raise

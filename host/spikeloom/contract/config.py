@@ -22,6 +22,7 @@ INDEX_FIELD_BITS = 5
 """Bits of a number of index bits."""
 PAYLOAD_BITS_MAX = 8
 CORES_MAX = 64
+PHASES_MAX = 16
 
 
 def bits_for(count: int) -> int:
@@ -69,7 +70,7 @@ class CoreConfig:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("lanes", 1, 128), ("rows", 1, 4096), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
-            ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, 16),
+            ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, PHASES_MAX),
             ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
         ):  # fmt: skip
             check_range("core", name, getattr(self, name), low, high)
@@ -239,7 +240,7 @@ class ArrayConfig:
         check_range("array", "key_bits", self.key_bits, 1, KEY_BITS_MAX)
         check_range("array", "payload_bits", self.payload_bits, 0, PAYLOAD_BITS_MAX)
         most = INDEX_BITS_MAX - self.payload_bits
-        check_range("array", "index_bits", self.index_bits, bits_for(self.core.neurons), most)
+        check_range("array", "index_bits", self.index_bits, 1, most)
 
     @property
     def cores(self) -> int:

@@ -33,14 +33,17 @@ class InputKind(StrEnum):
     SPIKES = "spikes"
     """0 or 1 a tick and neuron."""
     COUNTS = "counts"
-    """0 to ``max_count`` spikes a tick and neuron."""
+    """0 to ``max_count`` spikes a tick and neuron, an event each."""
+    GRADED = "graded"
+    """0 to ``max_count`` a tick and neuron as one event, whose weights are multiplied with the value."""
     CURRENTS = "currents"
     """Real numbers; their weighted sums become biases of the target, rounded once on the host."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InputPopulation:
-    """Where samples enter. ``max_count`` bounds the spikes of one neuron in one tick: the overflow proof needs it."""
+    """Where samples enter. ``max_count`` bounds the spikes (or the value) of one neuron in one tick: the overflow proof
+    needs it."""
 
     name: str
     shape: tuple[int, ...]

@@ -80,7 +80,7 @@ class Register(IntEnum):
     """Registers of a core."""
 
     ROWS = 0
-    """Rows in use: each tick updates rows 0 to this minus one."""
+    """Rows of phase 0, which begin with row 0. ``ROWS + n``: rows of phase n, which lie behind those of n - 1."""
 
 
 REGISTER_LAYOUT = Layout((Field("value", COLUMN_BITS),))
@@ -123,7 +123,7 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
         Space.ACCUMULATOR: Geometry(core.accumulator_depth, core.accumulator_layout),
         Space.ROUTE: Geometry(config.keys, ROUTE_LAYOUT),
         Space.COUNTER: Geometry(len(Counter), REGISTER_LAYOUT),
-        Space.REGISTER: Geometry(len(Register), REGISTER_LAYOUT),
+        Space.REGISTER: Geometry(core.phases, REGISTER_LAYOUT),
     }
     if core.sparse:
         result[Space.WORD_ROW] = Geometry(core.words, core.word_row_layout)

@@ -72,7 +72,7 @@ def _check_values(source: InputPopulation, array: np.ndarray) -> None:
         limit = 1 if source.kind is InputKind.SPIKES else source.max_count
         if part.size and (part.min() < 0 or part.max() > limit):
             advice = (
-                "spikes are 0 or 1, more of them a tick need an input of kind counts"
+                "spikes are 0 or 1, more of them a tick need an input of kind counts or graded"
                 if source.kind is InputKind.SPIKES
                 else f"must be 0 to max_count = {limit}; quantise with a larger max_count"
             )

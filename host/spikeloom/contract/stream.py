@@ -2,7 +2,7 @@
 
 To the board::
 
-    SPIKE    | kind 2 | key 10 | index 20 |
+    SPIKE    | kind 2 | key 10 | index 20 |            with payloads: | kind 2 | key 10 | payload p | index 20 - p |
     TICK     | kind 2 | flush 6 | count 24 |              run count ticks; flush: see Command
     ACCESS   | kind 2 | write 1 | core 8 | space 5 | count 16 |, address, then count data words if write
     CONTROL  | kind 2 | operation 6 | argument 24 |
@@ -65,6 +65,8 @@ class Operation(IntEnum):
     """Answer with DATA, the words of :class:`Info`."""
     PERIOD = 2
     """Start ticks no closer than ``argument`` cycles: real-time mode; 0 runs freely."""
+    PHASES = 3
+    """Each tick has phases 0 to ``argument - 1``; 1 after power-up. Known to boards whose cores have several phases."""
 
 
 class Reply(IntEnum):
@@ -94,7 +96,7 @@ class Error(IntEnum):
     """Codes of an ERROR word."""
 
     OPERATION = 0
-    """CONTROL with an unknown operation; argument: the operation."""
+    """CONTROL with an unknown operation, or more phases than there are; argument: the operation."""
     CORE = 1
     """ACCESS to a core or space that does not exist; argument: core << 5 | space. Its data were taken and dropped."""
     SPIKE = 2
@@ -109,6 +111,17 @@ class Error(IntEnum):
 
 
 SPIKE_LAYOUT = Layout((Field("index", INDEX_BITS_MAX), Field("key", KEY_BITS_MAX), Field("kind", KIND_BITS)))
+
+
+def spike_layout(config: ArrayConfig) -> Layout:
+    """A SPIKE word of an array: its payload, where it has one, takes the upper bits of the index."""
+    payload = config.payload_bits
+    if not payload:
+        return SPIKE_LAYOUT
+    index, key, kind = SPIKE_LAYOUT.fields
+    return Layout((Field("index", index.bits - payload), Field("payload", payload), key, kind))
+
+
 TICK_LAYOUT = Layout((Field("count", TICK_COUNT_BITS), Field("flush", LATENCY_BITS), Field("kind", KIND_BITS)))
 ACCESS_LAYOUT = Layout(
     (
@@ -125,9 +138,12 @@ DATA_LAYOUT = Layout((Field("count", COUNT_BITS), Field("zero", 14), Field("kind
 ERROR_LAYOUT = Layout((Field("argument", ARGUMENT_BITS), Field("code", 6), Field("kind", KIND_BITS)))
 
 
-def spike_words(key: np.ndarray | int, index: np.ndarray) -> np.ndarray:
+def spike_words(
+    key: np.ndarray | int, index: np.ndarray, payload: np.ndarray | int = 0, payload_bits: int = 0
+) -> np.ndarray:
     """SPIKE words, ``uint32 (n,)``."""
-    return SPIKE_LAYOUT.pack({"kind": Command.SPIKE, "key": key, "index": index})[:, 0]
+    above = np.asarray(payload, dtype=np.int64) << INDEX_BITS_MAX - payload_bits
+    return SPIKE_LAYOUT.pack({"kind": Command.SPIKE, "key": key, "index": index | above})[:, 0]
 
 
 def tick_word(count: int = 1, flush: int = 0) -> np.ndarray:

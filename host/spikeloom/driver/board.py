@@ -197,6 +197,8 @@ class Board:
             data = memory[: self.image.used[core, space]].reshape(-1)
             for start in range(0, len(data), LOAD_WORDS):
                 writes.append(write_words(core, space, start, data[start : start + LOAD_WORDS]))
+        if self.image.config.core.phases > 1:
+            writes.append(control_word(Operation.PHASES, self.image.phases))
         total, done = sum(map(len, writes)), 0
         batch: list[np.ndarray] = []
         for n, words in enumerate(writes):

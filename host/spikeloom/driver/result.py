@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..contract.config import INDEX_BITS_MAX
 from ..contract.errors import LinkError
 from ..contract.layout import COLUMN_BITS
 from ..contract.ring import Counter, Space, spaces
@@ -105,10 +106,11 @@ class Collector:
         for key, s in self.by_key.items():
             mine = replies.keys == key
             tick, index = board_tick[mine] - s.latency, replies.indices[mine]
+            payload, index = np.divmod(index, 1 << INDEX_BITS_MAX - self.image.config.payload_bits)
             neuron = self.by_index[key][np.minimum(index, s.grid.sources)]
             if (neuron < 0).any() or (tick < 0).any() or (tick >= self.ticks).any():
                 raise LinkError(f"the board sent a spike that population {s.population} cannot have made")
-            np.add.at(self.spikes[s.population], (first + sample[mine], tick, neuron), 1)
+            np.add.at(self.spikes[s.population], (first + sample[mine], tick, neuron), np.maximum(payload, 1))
             taken += len(index)
         if taken != len(replies.keys):
             raise LinkError(f"the board sent {len(replies.keys) - taken} spikes of keys that no output has")

@@ -86,9 +86,13 @@ class Stimulus:
                 continue
             counts = self.samples[i.name][n]
             tick, neuron = np.nonzero(counts)
-            repeat = counts[tick, neuron].astype(np.int64)
+            value = counts[tick, neuron].astype(np.int64)
             index = self.image.input_grids[i.name].indices()[neuron]
-            words.append(spike_words(key, np.repeat(index, repeat)))
+            graded = i.kind is InputKind.GRADED
+            repeat, payload = (np.ones_like(value), value) if graded else (value, np.ones_like(value))
+            bits = self.image.config.payload_bits
+            payload = np.repeat(payload if bits else payload * 0, repeat)
+            words.append(spike_words(key, np.repeat(index, repeat), payload, bits))
             ticks.append(np.repeat(tick, repeat))
         at = np.concatenate(ticks)
         order = np.argsort(at, kind="stable")

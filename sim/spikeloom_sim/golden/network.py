@@ -104,7 +104,8 @@ class _Model:
         self.components = components(network)
         self.parameters = {p.name: Parameters.of(p) for p in network.populations}
         self.size = {p.name: p.size for p in network.populations}
-        largest = {i.name: i.max_count for i in network.inputs if i.kind is InputKind.COUNTS}
+        largest = {i.name: i.max_count for i in network.inputs if i.kind is not InputKind.CURRENTS}
+        self.graded = {i.name for i in network.inputs if i.kind is InputKind.GRADED}
         self.synapses = [_Synapses.of(network, p, largest.get(p.source, 1)) for p in network.projections]
         shown = {network.outputs[output] for output in network.states}
         self.populations = {
@@ -138,7 +139,11 @@ class _Model:
         spikes: dict[str, np.ndarray] = {}
         for n, synapses in enumerate(self.synapses):
             if synapses.source not in spikes:
-                spikes[synapses.source] = self.sources[synapses.source][window].sum(axis=1, dtype=np.int64)
+                arriving = self.sources[synapses.source][window]
+                arriving = (
+                    arriving != 0 if synapses.source in self.graded else arriving
+                )  # one event, whatever it carries
+                spikes[synapses.source] = arriving.sum(axis=1, dtype=np.int64)
             self.events[window, n] = spikes[synapses.source].sum(axis=1)
             self.operations[window, n] = spikes[synapses.source] @ synapses.fanout
 

@@ -1,0 +1,98 @@
+"""When a core drains which row: the rows of a phase, no faster than what lies behind can take them."""
+
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikeloom.contract.config import ArrayConfig, bits_for
+from spikeloom.contract.neuron import LATENCY_BITS, NEVER
+
+
+class Drain(wiring.Component):
+    """Drains the rows in use, phase by phase, a row every ``groups`` cycles while the emitter has room for its spikes.
+
+    A tick begins with phase 0: the slot moves on, the tick counts, and the rows begin with row 0. A later phase goes
+    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row.
+
+    A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or leaves the queue.
+
+    Members
+    -------
+    start : ``In(1)``, phase : ``In(...)``, flush : ``In(6)``
+        Begin a phase of a tick, while the core is idle; its number, and that of the flush tick or 0.
+    reset_state : ``In(1)``
+        The next tick is number 0.
+    rows : array of ``In(count_bits)``
+        Rows of each phase.
+    finished, fired : ``In(1)``
+        A row has been updated in this cycle, and somebody in it fired.
+    popped : ``In(1)``
+        A row has left the emitter's queue.
+    drain, row : ``Out(...)``
+        Drain this row now.
+    stalled : ``Out(1)``
+        A row is due, and waits for the emitter.
+    busy : ``Out(1)``
+        Rows of this phase are still to be drained.
+    slot : ``Out(slot_bits)``
+        The slot of the current tick.
+    tick, flushing : ``Out(6)``
+        Ticks since the reset (saturating below NEVER), and ``flush`` as it was at the last start.
+    """
+
+    def __init__(self, config: ArrayConfig):
+        self.config = config
+        core = config.core
+        super().__init__(
+            {
+                "start": In(1),
+                "phase": In(bits_for(core.phases)),
+                "flush": In(LATENCY_BITS),
+                "reset_state": In(1),
+                "rows": In(core.count_bits).array(core.phases),
+                "finished": In(1),
+                "fired": In(1),
+                "popped": In(1),
+                "drain": Out(1),
+                "row": Out(core.row_bits),
+                "stalled": Out(1),
+                "busy": Out(1),
+                "slot": Out(core.slot_bits, init=core.slots - 1),
+                "tick": Out(LATENCY_BITS),
+                "flushing": Out(LATENCY_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        core = self.config.core
+        first = self.phase == 0 if core.phases > 1 else Const(1)
+        rows = Array(self.rows)[self.phase] if core.phases > 1 else self.rows[0]
+
+        left = Signal(core.count_bits)
+        pause = Signal(bits_for(core.groups))
+        room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
+        due = Signal()
+        m.d.comb += [
+            due.eq(self.busy & (pause == 0)),
+            self.drain.eq(due & (room != 0)),
+            self.stalled.eq(due & (room == 0)),
+            self.busy.eq(left != 0),
+        ]
+        given_back = (self.finished & ~self.fired) + self.popped
+        m.d.sync += room.eq(room - self.drain + given_back)
+        with m.If(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        with m.If(self.drain):
+            m.d.sync += [self.row.eq(self.row + 1), left.eq(left - 1), pause.eq(core.groups - 1)]
+
+        started = Signal()  # since the reset
+        with m.If(self.start):
+            m.d.sync += [left.eq(rows), self.flushing.eq(self.flush)]
+            with m.If(first):
+                m.d.sync += [self.slot.eq(self.slot + 1), self.row.eq(0), started.eq(1)]
+                with m.If(started & (self.tick != NEVER - 1)):
+                    m.d.sync += self.tick.eq(self.tick + 1)
+        with m.If(self.reset_state):
+            m.d.sync += [started.eq(0), self.tick.eq(0)]
+        return m

@@ -1,0 +1,113 @@
+"""The interface between a memory of the ring and the RAMs of a chip."""
+
+from dataclasses import dataclass
+
+from amaranth import *
+
+from spikeloom.contract.layout import COLUMN_BITS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """What a memory holds and how it is used.
+
+    Attributes:
+        depth: records.
+        width: bits of a record. The bus sees columns of 32 bits of it.
+        fast: what is read is needed early in the next cycle; otherwise there is a register behind it.
+        writable: the core writes, too.
+        parts: equal parts of a record that the core can write one without the other.
+    """
+
+    depth: int
+    width: int
+    fast: bool
+    writable: bool
+    parts: int = 1
+
+
+class Access:
+    """Signals of a memory: the core's read and write port, and the bus.
+
+    The bus is used at rest only: never together with ``write_enable``, and what the core reads then is lost. What a
+    read gives that collides with a write of the core to the same record is **not defined**: block RAMs differ, and
+    logic that defines it costs more than the RAM's user needs to do without.
+
+    Attributes
+    ----------
+    address, enable, zero :
+        Read port of the core: ``data`` is the record one cycle later; it keeps its value while ``enable`` is low.
+        With ``zero`` it becomes 0, whatever ``enable`` says.
+    data :
+        Driven by the memory.
+    write_enable, write_address, write_data :
+        Write port of the core, an enable a part.
+    select, record :
+        An access of the bus to this memory, and to which record.
+    writes, bus_data :
+        It writes a column: one bit for each.
+    hides :
+        It reads, but another column: this one is to read as zero, so that columns can be ored.
+    answer :
+        Driven by the memory: the word that was asked for two cycles ago; anything if none was.
+    """
+
+    def __init__(self, shape: Shape, address_bits: int, columns: int):
+        self.address = Signal(address_bits)
+        self.enable = Signal()
+        self.zero = Signal()
+        self.data = Signal(shape.width)
+        self.write_enable = Signal(shape.parts)
+        self.write_address = Signal(address_bits)
+        self.write_data = Signal(shape.width)
+        self.select = Signal()
+        self.record = Signal(address_bits)
+        self.writes = Signal(columns)
+        self.hides = Signal(columns)
+        self.bus_data = Signal(COLUMN_BITS)
+        self.answer = Signal(COLUMN_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bits ``low`` to ``high`` of a record: part of one column, and of one part that the core writes."""
+
+    low: int
+    high: int
+    column: int
+    part: int
+
+    @property
+    def width(self) -> int:
+        return self.high - self.low
+
+    @property
+    def shift(self) -> int:
+        """Place of the lowest bit in its column."""
+        return self.low - self.column * COLUMN_BITS
+
+
+def pieces(shape: Shape, widest: int = COLUMN_BITS) -> list[Piece]:
+    """The record cut at columns and parts, into pieces of at most ``widest`` bits."""
+    part_bits = shape.width // shape.parts
+    result: list[Piece] = []
+    low = 0
+    while low < shape.width:
+        column, part = low // COLUMN_BITS, low // part_bits
+        high = min(low + widest, (column + 1) * COLUMN_BITS, (part + 1) * part_bits)
+        result.append(Piece(low, high, column, part))
+        low = high
+    return result
+
+
+def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]]) -> None:
+    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero."""
+    columns = -(-shape.width // COLUMN_BITS)
+    words = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
+    for piece, value in read:
+        # From a block RAM to a register there is time for the way and nothing else.
+        m.d.sync += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
+    answer = words[0]
+    for word in words[1:]:
+        answer = answer | word
+    m.d.comb += access.answer.eq(answer)

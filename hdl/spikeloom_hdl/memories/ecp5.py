@@ -1,0 +1,61 @@
+"""Memories of Lattice's ECP5: true dual-port block RAM, or LUT RAM where it is shallow and has to be fast."""
+
+from typing import Any
+
+from amaranth import *
+
+from . import generic
+from .access import Access, Shape, join, pieces
+from .dp16kd import DEPTHS, Dp16kd
+
+LUT_RAM_DEPTH = 64
+"""Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
+
+
+def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
+    """Port A of each RAM is the core's read port, port B the other writer's: the bus, or the core where it writes.
+
+    So the bus costs no multiplexer: where the core only reads, the bus has a port for itself; where it writes, the
+    bus shares the read port's address and has its data input. A RAM is as wide as its depth allows: a deep memory is
+    narrow RAMs side by side, never banks.
+    """
+    widest = next((width for width, depth in DEPTHS.items() if depth >= shape.depth), None)
+    if shape.fast and not shape.writable and shape.depth <= LUT_RAM_DEPTH:
+        generic.build(m, shape, access, platform, style="distributed")
+        return
+    if widest is None:
+        generic.build(m, shape, access, platform, style="block")
+        return
+    answers = []
+    for piece in pieces(shape, widest):
+        ram = Dp16kd(widest)
+        m.submodules[f"ram{piece.low}"] = ram
+        a, b = ram.a, ram.b
+        low, high = piece.low, piece.high
+        bus = access.bus_data[piece.shift : piece.shift + piece.width]
+        m.d.comb += [a.address.eq(access.address), access.data[low:high].eq(a.data)]
+        if shape.writable:
+            m.d.comb += [
+                a.address.eq(Mux(access.select, access.record, access.address)),
+                a.enable.eq(access.enable | access.select),
+                a.zero.eq(access.zero | access.hides[piece.column]),
+                a.write.eq(access.writes[piece.column]),
+                a.write_data.eq(bus),
+                b.address.eq(access.write_address),
+                b.enable.eq(1),
+                b.write.eq(access.write_enable[piece.part]),
+                b.write_data.eq(access.write_data[low:high]),
+            ]
+            answers.append((piece, a.data[: piece.width]))
+        else:
+            m.d.comb += [
+                a.enable.eq(access.enable),
+                a.zero.eq(access.zero),
+                b.address.eq(access.record),
+                b.enable.eq(access.select),
+                b.zero.eq(access.hides[piece.column]),
+                b.write.eq(access.writes[piece.column]),
+                b.write_data.eq(bus),
+            ]
+            answers.append((piece, b.data[: piece.width]))
+    join(m, access, shape, answers)

@@ -1,0 +1,156 @@
+"""Place and route of a component by itself: how big it is and how fast, as nextpnr counts.
+
+All ports of the component end in registers, and those hang on shift registers behind a few pins: what is measured is
+the component, not the way to the pads.
+"""
+
+import hashlib
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth import *
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .boards.build import BitstreamError, tool_path
+
+SYNTHESIS = ("-abc9",)
+"""Options of ``synth_ecp5``."""
+
+TIME_LIMIT = 1800.0
+"""Seconds that one tool may run."""
+
+RESOURCES = {"COMB": "TRELLIS_COMB", "FF": "TRELLIS_FF", "RAM": "DP16KD", "DSP": "MULT18X18D"}
+"""Resources by nextpnr's names."""
+
+
+class Harness(wiring.Component):
+    """A component between registers: inputs come from a shift register, outputs end in an exclusive or.
+
+    Parameters
+    ----------
+    component :
+        What is measured.
+
+    Members
+    -------
+    i : ``In(1)``, o : ``Out(1)``
+    """
+
+    i: In(1)
+    o: Out(1)
+
+    def __init__(self, component: wiring.Component):
+        self.component = component
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.dut = dut = self.component
+        inputs, outputs = [], []
+        for _, member, value in dut.signature.flatten(dut):
+            (inputs if member.flow is In else outputs).append(Value.cast(value))
+        shift = Signal(sum(len(value) for value in inputs))
+        m.d.sync += shift.eq(Cat(self.i, shift))
+        m.d.comb += Cat(inputs).eq(shift)
+        # A register behind each output, then a tree with a register a level.
+        level = Signal(sum(len(value) for value in outputs), name="seen")
+        m.d.sync += level.eq(Cat(outputs))
+        while len(level) > 1:
+            bits = [level[n : n + 4].xor() for n in range(0, len(level), 4)]
+            level = Signal(len(bits), name="folded")
+            m.d.sync += level.eq(Cat(bits))
+        m.d.comb += self.o.eq(level)
+        return m
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    """One finished run.
+
+    Attributes:
+        used: number of each resource, by the names of :data:`RESOURCES`.
+        fmax_mhz: the fastest clock, as nextpnr estimates it.
+        path: the critical path, a line a step.
+        seconds: what nextpnr took.
+    """
+
+    used: dict[str, int]
+    fmax_mhz: float
+    path: list[str]
+    seconds: float
+
+
+def netlist(component: wiring.Component, platform: Any = None) -> str:
+    """The component in its harness, as RTLIL."""
+    top = Harness(component)
+    return rtlil.convert(top, name="top", platform=platform, emit_src=False)
+
+
+def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS) -> Path:
+    """Yosys' netlist of a source; taken from the folder where it has been made from the same source before."""
+    digest = hashlib.sha256(repr((source, options)).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    result = folder / f"{digest}.json"
+    if not result.exists():
+        (folder / f"{digest}.il").write_text(source)
+        script = f"read_rtlil {digest}.il; synth_ecp5 -top top {' '.join(options)} -json {digest}.part.json"
+        run(["yosys", "-q", "-l", f"{digest}.log", "-p", script], folder, digest)
+        (folder / f"{digest}.part.json").rename(result)
+    return result
+
+
+def place(
+    design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6, router: str = "router1"
+) -> Placed:
+    """Place and route on an ECP5."""
+    report = f"{design.stem}.{seed}.report.json"
+    before = time.monotonic()
+    command = [
+        "nextpnr-ecp5", f"--{device}", "--package", "CABGA381", "--speed", str(speed), "--json", design.name,
+        "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
+        "--report", report, "--router", router,
+    ]  # fmt: skip
+    run(command, design.parent, f"{design.stem}.{seed}")
+    found = json.loads((design.parent / report).read_text())
+    use = found["utilization"]
+    return Placed(
+        used={name: int(use[key]["used"]) if key in use else 0 for name, key in RESOURCES.items()},
+        fmax_mhz=round(min(float(clock["achieved"]) for clock in found["fmax"].values()), 2),
+        path=critical_path(found),
+        seconds=round(time.monotonic() - before, 1),
+    )
+
+
+def critical_path(report: dict[str, Any]) -> list[str]:
+    """The slowest path within a clock: where it begins, and each step with its nanoseconds."""
+    paths = [p["path"] for p in report["critical_paths"] if p["from"] == p["to"] and p["from"].startswith("posedge")]
+    if not paths:
+        return []
+    path = max(paths, key=lambda steps: sum(step["delay"] for step in steps))
+    lines = []
+    for step in path:
+        if step["delay"] < 0.1:  # the links of a carry chain
+            continue
+        place = f"{step['from']['cell']}.{step['from']['port']} -> {step['to']['cell']}.{step['to']['port']}"
+        lines.append(f"{step['type']:<10} {step['delay']:6.2f} {step.get('net', '')} {place}")
+    return lines
+
+
+def run(command: list[str], folder: Path, name: str) -> None:
+    """Run a tool inside the folder: YoWASP's programs see little outside of it."""
+    tool, *arguments = command
+    log = folder / f"{name}.{tool}.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            [tool_path(tool), *arguments],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=TIME_LIMIT,
+            check=False,
+        )  # fmt: skip
+    if done.returncode:
+        raise BitstreamError(f"{tool} failed:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))

@@ -1,0 +1,52 @@
+"""``spikeloom bench pnr``: how big and how fast a core is on a chip."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import AsJson
+from .bench import bench
+from .show import console, finish, status, table
+
+
+@bench.command("pnr")
+def bench_pnr(
+    family: Annotated[str, typer.Option(help="Family of chips: ecp5.")] = "ecp5",
+    lanes: Annotated[list[int] | None, typer.Option(help="Lanes of a core, several times.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to this.")] = 3,
+    router: Annotated[
+        str, typer.Option(help="nextpnr's router: router1 is slower and gives faster cores.")
+    ] = "router1",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON; finished points are kept.")] = Path(
+        "docs/results/pnr.json"
+    ),
+    docs: Annotated[Path, typer.Option(help="Where the page and its picture go.")] = Path("docs"),
+    folder: Annotated[Path, typer.Option(help="Netlists and logs of the tools.")] = Path("build/pnr"),
+    as_json: AsJson = False,
+) -> None:
+    """Place and route one core of each width, one run at a time; a second call goes on where the first one stopped."""
+    from spikeloom.contract.errors import ConfigError
+    from spikeloom_hdl import pnr_bench
+
+    if family not in pnr_bench.FAMILIES:
+        raise ConfigError(f"family must be one of {list(pnr_bench.FAMILIES)}, not {family!r}")
+    widths = lanes or [1, 4, 8, 16, 32]
+    points = [
+        pnr_bench.Point(lanes=n, seed=seed, family=family, router=router)
+        for seed in range(1, seeds + 1)
+        for n in widths
+    ]
+    chosen = "".join(f" --lanes {n}" for n in lanes or [])
+    command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --router {router}"
+    with status("bench pnr") as tell:
+        record = pnr_bench.run(points, output, folder, command, tell)
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / "place_and_route.md").write_text(pnr_bench.page(record))
+    pnr_bench.plot(record, docs / "place_and_route.png")
+    lines = pnr_bench.summary(record)
+    columns = ("lanes", "COMB", "FF", "RAM", "DSP", "worst_mhz", "ksops_per_comb")
+    table("place and route", columns, [tuple(line[name] for name in columns) for line in lines])
+    console.print(f"results: {output}", markup=False)
+    finish(json.loads(json.dumps({"cores": lines, "tools": record["tools"]})), as_json)
