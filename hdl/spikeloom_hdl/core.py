@@ -110,7 +110,7 @@ class Core(wiring.Component):
             self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
-                & ~updating & ~clearing & ~self.start & ~self.reset_state
+                & ~drain.busy & ~clearing & ~self.start & ~self.reset_state
             ),
         ]  # fmt: skip
         return m
