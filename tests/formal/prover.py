@@ -164,9 +164,9 @@ def mutated(file: str, old: str, new: str) -> ModuleType:
     assert source.count(old) == 1, f"{file} holds {old!r} {source.count(old)} times, not once"
     text = source.replace(old, new)
     assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(source)), "changes nothing"
-    name = f"{PACKAGE}.{file.removesuffix('.py')}"
+    name = ".".join([PACKAGE, *Path(file).with_suffix("").parts])
     module = ModuleType(name)
-    module.__package__ = PACKAGE
+    module.__package__ = name.rpartition(".")[0]
     module.__file__ = file
     exec(compile(text, f"mutated {file}", "exec", dont_inherit=True), module.__dict__)
     return module

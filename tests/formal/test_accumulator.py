@@ -29,7 +29,7 @@ from amaranth.lib.wiring import In
 
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space
-from spikeloom_hdl import accumulator
+from spikeloom_hdl import accumulator, memories
 from spikeloom_hdl.accumulator import Accumulator
 from spikeloom_hdl.bus import READ_LATENCY, BusSignature
 from spikeloom_hdl.walker import visit_layout
@@ -214,3 +214,20 @@ def test_accumulator(tmp_path: Path, name: str) -> None:
 def test_accumulator_catches(tmp_path: Path, bug: str) -> None:
     found = prover.prove(top(prover.planted(bug), "2 rows"), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True)
     assert not found.passed
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["sparse", "4 rows, 4 slots"])
+def test_any_collision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The same with sums in a RAM where a read that collides with a write gives anything: block RAMs differ."""
+    hostile = prover.mutated(
+        "memories/generic.py",
+        "m.d.sync += word.eq(read.data)",
+        "m.submodules += Instance('$anyseq', p_WIDTH=piece.width, o_Y=(anything := Signal(piece.width)))\n"
+        "            collides = C(shape.writable) & write.en & (write.addr == read.addr)\n"
+        "            m.d.sync += word.eq(Mux(collides, anything, read.data))",
+    )
+    monkeypatch.setitem(memories.FAMILIES, "generic", hostile.build)
+    assert prover.prove(top(accumulator, name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    bug = prover.planted("forward-3")
+    assert not prover.prove(top(bug, name), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True).passed
