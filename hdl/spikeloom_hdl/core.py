@@ -105,7 +105,7 @@ class Core(wiring.Component):
             counters.step[Counter.REFUSED].eq(walker.refused),
             counters.step[Counter.UNROUTED].eq(self.unrouted),
             counters.step[Counter.DRAINS].eq(walker.visits.valid & accumulator.drain),
-            counters.step[Counter.UPDATES].eq(~under_way & working),
+            counters.step[Counter.UPDATES].eq(~under_way & working & ~clearing),
             counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
             self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from spikeloom.compiler.cycles import Model
-from spikeloom.compiler.cycles_core import clear_cycles
 from spikeloom.contract.config import CoreConfig
 from spikeloom.contract.samples import check_samples
 from spikeloom.driver.board import Board
@@ -102,7 +101,7 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[st
         "drains": counted["drains"],
         "update": counted["updates"],
         "emission": counted["emissions"],
-        "clearing": n * cores * clear_cycles(core),
+        "clearing": n * cores * max(core.accumulator_depth, core.rows * core.groups),
     }
     causes["barrier"] = result.cycles.sum() * cores - sum(causes.values())
     return Figures(

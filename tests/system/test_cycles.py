@@ -23,13 +23,15 @@ ROOM = {
     "event_fifo": 4, "spike_fifo": 4,
 }  # fmt: skip
 """Short queues, so that all of them are full at times."""
-SPIKELOOM = Numerics(fraction_bits=3, state_bits=16, accumulator_bits=20)
-LOIHI = Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=20)
+SPIKELOOM = Numerics(fraction_bits=3, state_bits=16, accumulator_bits=24)
+LOIHI = Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=24)
 
 
-def array(width: int, height: int, lanes: int, numerics: Numerics = SPIKELOOM, **changes: int) -> ArrayConfig:
+def array(
+    width: int, height: int, lanes: int, numerics: Numerics = SPIKELOOM, payload_bits: int = 0, **changes: int
+) -> ArrayConfig:
     core = CoreConfig(lanes=lanes, **ROOM | changes, numerics=numerics)
-    return ArrayConfig(width=width, height=height, key_bits=6, index_bits=12, core=core)
+    return ArrayConfig(width=width, height=height, key_bits=6, index_bits=12, payload_bits=payload_bits, core=core)
 
 
 def compare(config: ArrayConfig, seeds: range) -> Counter[str]:
@@ -57,12 +59,13 @@ def compare(config: ArrayConfig, seeds: range) -> Counter[str]:
     print(dict(seen))
     for kind in ("stalls", "drains", "sparse", "convolution", "dense"):
         assert seen[kind] >= 3, seen
-    assert seen["networks"] >= 0.9 * len(seeds)
+    # Without payloads, those with graded inputs do not fit.
+    assert seen["networks"] >= (0.9 if config.payload_bits else 0.4) * len(seeds)
     return seen
 
 
 def test_random_networks_on_two_cores() -> None:
-    compare(array(2, 1, 4), range(15))
+    compare(array(2, 1, 4, payload_bits=4), range(15))
 
 
 @pytest.mark.full
@@ -73,7 +76,7 @@ def test_random_networks_on_two_cores() -> None:
         array(1, 1, 8, event_fifo=2, spike_fifo=2, slots=32),
         array(2, 1, 4),
         array(2, 2, 2),
-        array(4, 4, 2, event_fifo=2),
+        array(4, 4, 2, event_fifo=2, payload_bits=4),
     ],
     ids=["one core, two lanes at once", "one core, shortest queues", "2x1", "2x2", "4x4"],
 )
@@ -95,7 +98,7 @@ def test_states_read_in_between_wait_for_the_tick() -> None:
     network = in_space_network(5, Profile.SPIKELOOM, 8, SPIKELOOM)
     outputs = {**network.outputs, "shown": network.populations[0].name}
     network = replace(network, outputs=outputs, states=["shown"])
-    image = sl.compile(network, array(2, 1, 4))
+    image = sl.compile(network, array(2, 1, 4, payload_bits=4))
     samples = random_samples(network, 5, samples=2, ticks=8)
     assert np.array_equal(predicted(image, samples), measured(image, samples))
 
@@ -146,13 +149,14 @@ def test_what_nothing_costs(convolution: QuantisedNetwork) -> None:
     core, ticks = image.config.core, 10
     rows = 16 * 8 * 8 // LANES
     with sl.connect("sim", image) as board:
-        result = board.run(np.zeros((1, ticks, 16, 8, 8), np.uint8))
+        one = board.run(np.zeros((1, 1, 16, 8, 8), np.uint8))
+        result = board.run(np.zeros((1, 1 + ticks, 16, 8, 8), np.uint8))
     counters = {name: int(values[0]) for name, values in result.counters.items()}
     assert not any(counters[name] for name in ("events", "words", "waits", "drains", "emissions", "stalls"))
     cycles = result.tick_cycles[0]
     update = rows * core.groups
-    at_the_core = 1 + counters["updates"] / len(cycles)  # the start pulse, then rows and neurons
-    outside = START_CYCLES - 1 + barrier_latency(image.config)
+    at_the_core = (counters["updates"] - int(one.counters["updates"][0])) / ticks
+    outside = START_CYCLES + barrier_latency(image.config)
     print(f"idle tick: {cycles[1]} cycles, {at_the_core} of them at the core, for {update} of the neuron unit")
     assert (cycles[1:] == at_the_core + outside).all()
     assert at_the_core <= update + 20

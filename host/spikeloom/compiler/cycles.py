@@ -65,7 +65,10 @@ class Model:
             if not tick or tick in apart:
                 before += self._period(spikes[tick], None)
             along = [] if tick + 1 in apart else spikes[tick + 1]
-            cycles[tick] = before + self._period(along, self._rows(fired, tick, ticks))
+            rows = self._rows(fired, tick, ticks)
+            for phase in range(self.image.phases):
+                before += self._period([] if phase else along, rows, phase)
+            cycles[tick] = before
             before = 0
         return cycles
 
@@ -77,6 +80,8 @@ class Model:
             if key == NO_KEY or i.kind is InputKind.CURRENTS:
                 continue
             counts = np.asarray(inputs[i.name][tick]).reshape(-1)
+            if i.kind is InputKind.GRADED:
+                counts = counts != 0
             neurons = np.flatnonzero(counts)
             indices = np.repeat(self.image.input_grids[i.name].indices()[neurons], counts[neurons].astype(np.int64))
             flits += [(key, index) for index in indices.tolist()]
@@ -92,11 +97,13 @@ class Model:
                 result[s.core][places] = spikes[s.grid.neurons()]
         return [rows.reshape(core.rows, core.lanes) for rows in result]
 
-    def _period(self, host: Sequence[Flit], rows: Sequence[np.ndarray] | None) -> int:
+    def _period(self, host: Sequence[Flit], rows: Sequence[np.ndarray] | None, phase: int = 0) -> int:
         """Busy cycles from one rest to the next: a tick with the spikes that come meanwhile, or (None) only these."""
         if rows is None and not host:
             return 0
-        updates = [] if rows is None else [Update(t, r, START_CYCLES) for t, r in zip(self.tables, rows, strict=True)]
+        updates = []
+        if rows is not None:
+            updates = [Update(t, r, START_CYCLES, phase) for t, r in zip(self.tables, rows, strict=True)]
         before = self._turns
         while True:
             end = self._pass(host, updates)

@@ -13,10 +13,10 @@ from ..contract.config import CoreConfig
 from ..contract.ring import Register, Space
 from ..image import Image
 
-ADD_CYCLES = 5
-"""From a visit until its sum is written."""
-ROW_CYCLES = 16
-"""From the drain of a row to who fired, besides the groups of the row."""
+ADD_CYCLES = 7
+"""From a visit until its sum is written; one more with payloads."""
+ROW_CYCLES = 19
+"""From the drain of a row to who fired, besides the groups of the row; one more with payloads."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
 
@@ -71,7 +71,9 @@ class Tables:
         for space, layout in layouts.items():
             words = image.memories[number, space][:, : layout.columns]
             self._records[space] = {name: values.tolist() for name, values in layout.unpack(words).items()}
-        self.rows = int(image.memories[number, Space.REGISTER][Register.ROWS, 0])
+        self.rows: list[int] = image.memories[number, Space.REGISTER][Register.ROWS :, 0].tolist()  # of each phase
+        multiply = config.payload_bits > 0
+        self.add_cycles, self.row_cycles = ADD_CYCLES + multiply, ROW_CYCLES + multiply
         self.walks: Callable[[int, int], list[Loop] | None] = cache(self._walks)
 
     def emission(self, row: int) -> tuple[int, int, int] | None:
@@ -173,18 +175,20 @@ class Walk:
             at, n = at + 1, n + 1
         self._next_drain = n
         self._last_visit = at + visits
-        self.idle = max(self.idle, self._last_visit + ADD_CYCLES)
+        self.idle = max(self.idle, self._last_visit + self.tables.add_cycles)
 
 
 class Update:
-    """Drains of a tick's rows and the emission of its spikes; ``fired`` are rows ``(rows, lanes)``."""
+    """Drains of a phase's rows and the emission of its spikes; ``fired`` are all rows ``(rows, lanes)``."""
 
-    def __init__(self, tables: Tables, fired: np.ndarray, start: int):
+    def __init__(self, tables: Tables, fired: np.ndarray, start: int, phase: int = 0):
         self.tables, core = tables, tables.core
-        self.start, self.rows = start, tables.rows
+        self.start = start
         self._groups, self._room = core.groups, core.spike_fifo
-        lanes = [np.flatnonzero(fired[row]).tolist() for row in range(self.rows)]
-        self._lanes = lanes
+        self._row0 = sum(tables.rows[:phase])
+        self._rows = tables.rows[phase]
+        self._done = tables.row_cycles + core.groups  # from a drain to who fired
+        self._lanes = [np.flatnonzero(fired[self._row0 + row]).tolist() for row in range(self._rows)]
         self._popped: dict[int, int] = {}
         self.drains = self._times()
 
@@ -192,13 +196,13 @@ class Update:
         """Drains, as far as the room that this update's pops give is known."""
         drains: list[int] = []
         back: list[int] = []  # when each row gave its room back, in order
-        for row in range(self.rows):
+        for row in range(self._rows):
             at = self.start + 1 if not row else drains[-1] + self._groups
             if row >= self._room:
                 back.sort()
                 at = max(at, back[row - self._room] + 1)
             drains.append(at)
-            done = at + ROW_CYCLES + self._groups
+            done = at + self._done
             back.append(max(done, self._popped.get(row, 0)) if self._lanes[row] else done)
         return drains
 
@@ -209,9 +213,8 @@ class Update:
 
     def begin(self) -> None:
         """Send from the beginning, with the drains as they are known now."""
-        done = ROW_CYCLES + self._groups
-        self.idle = self.drains[-1] + done + 1 if self.drains else 0
-        self._queue = [(row, at + done) for row, at in enumerate(self.drains) if self._lanes[row]]
+        self.idle = self.drains[-1] + self._done + 1 if self.drains else 0
+        self._queue = [(row, at + self._done) for row, at in enumerate(self.drains) if self._lanes[row]]
         self._row = -1
         self._left: list[tuple[int, int]] = []
         self._free = self._pop_from = self._pop = 0
@@ -228,7 +231,7 @@ class Update:
             self._pop = self._popped[row] = max(passed + 1, self._pop_from)
             self._pop_from = self._pop + 2
             self.idle = max(self.idle, self._pop_from)
-            record = self.tables.emission(row)
+            record = self.tables.emission(self._row0 + row)
             if record is not None:
                 key, index, shift = record
                 self._left = [(key, index + (lane << shift)) for lane in reversed(self._lanes[row])]
@@ -244,5 +247,5 @@ class Update:
 
 
 def clear_cycles(core: CoreConfig) -> int:
-    """Cycles in which a core clears its sums and states."""
-    return max(core.accumulator_depth, core.rows * core.groups)
+    """Cycles in which a core clears its sums and states; states are written one cycle later."""
+    return max(core.accumulator_depth, core.rows * core.groups + 1)
