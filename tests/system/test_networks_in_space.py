@@ -18,11 +18,11 @@ ROOM = {
 }  # fmt: skip
 ARRAYS = {
     "8 bits, 4 lanes, 2x1": ArrayConfig(
-        width=2, key_bits=6, index_bits=12,
+        width=2, key_bits=6, index_bits=12, payload_bits=4,
         core=CoreConfig(lanes=4, **ROOM, numerics=Numerics(fraction_bits=3, state_bits=16, accumulator_bits=24)),
     ),
     "loihi, 2 lanes at once, 1x1": ArrayConfig(
-        key_bits=6, index_bits=12,
+        key_bits=6, index_bits=12, payload_bits=4,
         core=CoreConfig(
             lanes=2, group=2, **ROOM | {"rows": 1024},
             numerics=Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=24),
