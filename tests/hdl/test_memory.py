@@ -106,7 +106,8 @@ async def the_core_reads_and_writes(dut) -> None:
         dut.address.value, dut.enable.value, dut.zero.value = address, enable, zero
         write = bool(writable and rng.random() < 0.5)
         if writable:
-            write_address, data = int(rng.integers(0, depth)), model.random()
+            write_address = address if rng.random() < 0.1 else int(rng.integers(0, depth))
+            data = model.random()
             dut.write_enable.value, dut.write_address.value = int(write), write_address
             dut.write_data.value = pack(shape, data)
         await edge

@@ -87,15 +87,17 @@ def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, V
     columns = len(access.hides)
     asked = Signal(range(columns))
     for bit in range(len(asked)):
-        # A read hides all columns but one.
-        m.d.sync += asked[bit].eq(Cat(~access.hides[n] for n in range(columns) if n >> bit & 1).any())
+        # A read hides all columns but one; all of them, where it is for what pads them to a power of two.
+        here = Cat(~access.hides[n] for n in range(columns) if n >> bit & 1).any()
+        m.d.sync += asked[bit].eq(here | access.hides.all() if columns.bit_count() > 1 else here)
+    padding = [Const(0, COLUMN_BITS)] * ((1 << len(asked)) - columns)
     answers = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, word in words:
         m.d.comb += [
             access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width])),
             answers[piece.column][piece.shift : piece.shift + piece.width].eq(word),
         ]
-    m.d.comb += access.answer.eq(Array(answers)[asked] if columns > 1 else answers[0])
+    m.d.comb += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
 
 
 class Delays:
