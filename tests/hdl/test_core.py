@@ -54,7 +54,10 @@ def test_core(case: str, seed: int, tmp_path: Path) -> None:
     simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": seed})
 
 
-@pytest.mark.parametrize("case", ["8 lanes", "8 lanes, 4 a cycle", "loihi"])
+@pytest.mark.parametrize(
+    "case",
+    ["8 lanes", *(pytest.param(case, marks=pytest.mark.full) for case in ("8 lanes, 4 a cycle", "loihi"))],
+)
 def test_core_of_ice40(case: str, tmp_path: Path) -> None:
     """What that chip has no LUT RAM for is made otherwise: counters, and values that wait in the neuron's pipeline."""
     _, image = network_and_image(case, 3)

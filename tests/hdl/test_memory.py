@@ -30,8 +30,18 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("case", CASES)
+QUICK = ("three columns, written by the core", "deep")
+"""Shapes that the chips' own memories are tried with in the default suite."""
+
+
+@pytest.mark.parametrize(
+    ("case", "chip"),
+    [
+        pytest.param(case, chip, marks=[] if chip == "generic" or case in QUICK else [pytest.mark.full])
+        for case in CASES
+        for chip in CHIPS
+    ],
+)
 def test_memory(case: str, chip: str, tmp_path: Path) -> None:
     geometry, latency, writable = CASES[case]
     dut = RingMemory(SPACE, geometry, latency=latency, writable=writable)

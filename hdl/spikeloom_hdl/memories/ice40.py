@@ -78,7 +78,7 @@ def _block(m: Module, shape: Shape, access: Access) -> None:
 
 
 def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, Value]]) -> None:
-    """To the core the words, or zeros; to the bus the column that it asked for."""
+    """To the core the words, or zeros; to the bus the column that it asked for, a cycle behind the RAMs."""
     zeroed = Signal()
     with m.If(access.zero):
         m.d.sync += zeroed.eq(1)
@@ -97,7 +97,7 @@ def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, V
             access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width])),
             answers[piece.column][piece.shift : piece.shift + piece.width].eq(word),
         ]
-    m.d.comb += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
+    m.d.sync += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
 
 
 class Delays:
