@@ -428,7 +428,7 @@ def test_kinds_are_seen() -> None:
         (None, "counts", "counts need samples"),
         (np.full((1, 1, 3), 0.5), "counts", "counts need samples"),
         (np.full((1, 1, 3), 2), "spikes", r"samples hold counts \(up to 2\), and input_kind says spikes"),
-        (None, "photons", "input_kind must be one of spikes, counts, currents"),
+        (None, "photons", "input_kind must be one of spikes, counts, graded, currents"),
         (None, {"other": "spikes"}, "there is no input other"),
     ],
 )

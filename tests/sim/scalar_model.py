@@ -12,7 +12,7 @@ from math import floor, trunc
 
 import numpy as np
 
-from spikeloom.contract.network import Population, QuantisedNetwork
+from spikeloom.contract.network import InputKind, Population, QuantisedNetwork
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import Numerics, Profile
 
@@ -110,14 +110,20 @@ def scalar_run(network: QuantisedNetwork, sample: dict[str, np.ndarray]) -> Scal
             ready = next(p for p in waiting if all(len(history[s]) > tick for s in instant_sources(network, p)))
             waiting.remove(ready)
             scalar_tick(network, ready, traces[ready.name], history, tick)
-    events = [sum(map(sum, history[p.source])) for p in network.projections]
+    graded = {i.name for i in network.inputs if i.kind is InputKind.GRADED}
+
+    def events_of(source: str, count: int) -> int:
+        """Events that a value stands for: a graded one is one, whatever it carries."""
+        return int(count != 0) if source in graded else int(count)
+
+    events = [sum(events_of(p.source, c) for row in history[p.source] for c in row) for p in network.projections]
     synapses = [0] * len(events)
     for n, p in enumerate(network.projections):
         for spikes in history[p.source]:
             for j, count in enumerate(spikes):
                 for weight in p.weights[:, j].tolist():
                     if weight != 0 or not p.sparse:
-                        synapses[n] += int(count)
+                        synapses[n] += events_of(p.source, count)
     return ScalarSample(traces, [int(e) for e in events], synapses)
 
 

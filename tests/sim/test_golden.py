@@ -205,6 +205,9 @@ def test_step_property_finds_a_planted_bug(bug: str, monkeypatch: pytest.MonkeyP
 # ---- run: against the scalar model
 
 
+COUNTED = (InputKind.COUNTS, InputKind.GRADED)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[QuantisedNetwork, dict[str, np.ndarray]]:
     """Small networks of every kind with samples: loops, delays beyond the end, counts, currents, narrow integers."""
@@ -214,7 +217,7 @@ def networks(draw: st.DrawFn) -> tuple[QuantisedNetwork, dict[str, np.ndarray]]:
     inputs, data = [], {}
     for n, kind in enumerate(draw(st.lists(st.sampled_from(InputKind), min_size=1, max_size=2))):
         shape = draw(st.sampled_from([(3,), (1,), (2, 1, 2)]))
-        count = draw(st.sampled_from([3, 40, 1 << 20, 1 << 50])) if kind is InputKind.COUNTS else 1
+        count = draw(st.sampled_from([3, 40, 1 << 20, 1 << 50])) if kind in COUNTED else 1
         inputs.append(InputPopulation(name=f"in{n}", shape=shape, kind=kind, max_count=count))
         data[f"in{n}"] = rng.integers(0, count, (samples, ticks, *shape), endpoint=True)
         if kind is InputKind.CURRENTS:
@@ -313,6 +316,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
         corners[f"sums in {dtype}"] += fired
     corners["loop of several"] += any(len(group) > 1 for group in components(network))
     corners["counts"] += any(i.kind is InputKind.COUNTS for i in network.inputs)
+    corners["graded"] += any(i.kind is InputKind.GRADED for i in network.inputs)
     corners["currents"] += len(network.drives)
     return corners
 
@@ -330,7 +334,7 @@ def test_run_agrees_with_the_scalar_model() -> None:
     corners: Counter[str] = Counter()
     run_property(corners)()
     wanted = {
-        "sparse", "delayed", "without delay", "beyond the end", "onto itself", "loop of several", "counts", "currents",
+        "sparse", "delayed", "without delay", "beyond the end", "onto itself", "loop of several", "counts", "graded", "currents",
         "sums in float32", "sums in float64", "sums in int64",
     }  # fmt: skip
     wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory")}
