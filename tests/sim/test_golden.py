@@ -334,7 +334,8 @@ def test_run_agrees_with_the_scalar_model() -> None:
     corners: Counter[str] = Counter()
     run_property(corners)()
     wanted = {
-        "sparse", "delayed", "without delay", "beyond the end", "onto itself", "loop of several", "counts", "graded", "currents",
+        "sparse", "delayed", "without delay", "beyond the end", "onto itself", "loop of several", "counts", "graded",
+        "currents",
         "sums in float32", "sums in float64", "sums in int64",
     }  # fmt: skip
     wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory")}
