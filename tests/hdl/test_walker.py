@@ -69,7 +69,7 @@ class Tables:
         projections["count"][:1] = min(3, core.coordinates)
         projections["first"] = rng.integers(0, core.coordinates - projections["count"], endpoint=True)
         projections["sparse"] = rng.integers(0, 2, core.projections) * core.sparse
-        projections["sparse"][2:3] = core.sparse
+        projections["sparse"][:1], projections["sparse"][2:3] = 0, core.sparse
         projections["count"][2:3] = 3
         coordinates = fill(core.coordinate_layout, core.coordinates)
         coordinates["bits"] = rng.integers(0, 3, core.coordinates, endpoint=True)
