@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,30 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
 
 
-def main() -> None:
-    """Encode the first images of two IDX files into ``.npz`` with ``spikes`` and ``labels``."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def write_samples(
+    encode: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], **more: str
+) -> tuple[Path, NDArray[np.uint8]]:
+    """Encode the first images of two IDX files, as the command line says, into ``.npz`` with ``spikes`` and ``labels``.
+
+    Returns where they are and the spikes; ``more`` is kept beside them.
+    """
+    parser = argparse.ArgumentParser(
+        description="Encode the first images of two IDX files into .npz with spikes and labels."
+    )
     parser.add_argument("images", type=Path, help="t10k-images-idx3-ubyte.gz")
     parser.add_argument("labels", type=Path, help="t10k-labels-idx1-ubyte.gz")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--output", type=Path, default=Path("samples.npz"))
     args = parser.parse_args()
     spikes = encode(read_idx(args.images)[: args.count])
-    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count])
-    print(f"wrote {args.output}: {len(spikes)} samples, {spikes.sum() / len(spikes):.1f} spikes each")
+    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count], **more)
+    return args.output, spikes
+
+
+def main() -> None:
+    """Write the samples of this example."""
+    output, spikes = write_samples(encode)
+    print(f"wrote {output}: {len(spikes)} samples, {spikes.sum() / len(spikes):.1f} spikes each")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,6 @@ Nothing else is sent: the hidden neurons hold the drive for the other ticks, as 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,18 +21,11 @@ def encode(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    """Encode the first images of two IDX files into ``.npz`` with ``spikes`` and ``labels``."""
-    from examples.digits.encode import read_idx  # here, so that tests can load this file alone
+    """Write the samples of this example."""
+    from examples.digits.encode import write_samples  # here, so that tests can load this file alone
 
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("images", type=Path, help="t10k-images-idx3-ubyte.gz")
-    parser.add_argument("labels", type=Path, help="t10k-labels-idx1-ubyte.gz")
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--output", type=Path, default=Path("samples.npz"))
-    args = parser.parse_args()
-    spikes = encode(read_idx(args.images)[: args.count])
-    np.savez_compressed(args.output, spikes=spikes, labels=read_idx(args.labels)[: args.count], kind="graded")
-    print(f"wrote {args.output}: {len(spikes)} samples, {np.count_nonzero(spikes) / len(spikes):.1f} events each")
+    output, spikes = write_samples(encode, kind="graded")
+    print(f"wrote {output}: {len(spikes)} samples, {np.count_nonzero(spikes) / len(spikes):.1f} events each")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.ring import Space, spaces
 
 from .bus import BusSignature, share
+from .loops import visit_layout
 from .memory import RingMemory
 from .stage import RigidPipeline
-from .walker import visit_layout
 
 
 class Accumulator(wiring.Component):

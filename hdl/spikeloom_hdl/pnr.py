@@ -6,7 +6,6 @@ the component, not the way to the pads.
 
 import hashlib
 import json
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .boards.build import BitstreamError, tool_path
+from .boards.build import run_tool
 
 SYNTHESIS = ("-abc9",)
 """Options of ``synth_ecp5``."""
@@ -125,7 +124,7 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, 
     if not result.exists():
         (folder / f"{digest}.il").write_text(source)
         script = f"read_rtlil {digest}.il; {command} -top top {' '.join(options)} -json {digest}.part.json"
-        run(["yosys", "-q", "-l", f"{digest}.log", "-p", script], folder, digest)
+        run_tool(["yosys", "-q", "-l", f"{digest}.log", "-p", script], folder, TIME_LIMIT, f"{digest}.")
         (folder / f"{digest}.part.json").rename(result)
     return result
 
@@ -155,7 +154,7 @@ def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
 def run_nextpnr(command: list[str], design: Path, seed: int, resources: dict[str, str]) -> Placed:
     """Run it, and read the report that the command asks for."""
     before = time.monotonic()
-    run(command, design.parent, f"{design.stem}.{seed}")
+    run_tool(command, design.parent, TIME_LIMIT, f"{design.stem}.{seed}.")
     found = json.loads((design.parent / command[command.index("--report") + 1]).read_text())
     use = found["utilization"]
     return Placed(
@@ -179,17 +178,3 @@ def critical_path(report: dict[str, Any]) -> list[str]:
         place = f"{step['from']['cell']}.{step['from']['port']} -> {step['to']['cell']}.{step['to']['port']}"
         lines.append(f"{step['type']:<10} {step['delay']:6.2f} {step.get('net', '')} {place}")
     return lines
-
-
-def run(command: list[str], folder: Path, name: str) -> None:
-    """Run a tool inside the folder: YoWASP's programs see little outside of it."""
-    tool, *arguments = command
-    log = folder / f"{name}.{tool}.log"
-    with log.open("w") as output:
-        done = subprocess.run(
-            [tool_path(tool), *arguments],
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=TIME_LIMIT,
-            check=False,
-        )  # fmt: skip
-    if done.returncode:
-        raise BitstreamError(f"{tool} failed:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))

@@ -12,8 +12,6 @@ from .layout import struct
 from .loops import Loops, visit_layout
 from .memory import RingMemory
 
-__all__ = ["Walker", "visit_layout"]
-
 
 class Walker(wiring.Component):
     """Looks up the projections of each event and visits their weight words, one a cycle.

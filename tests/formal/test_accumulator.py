@@ -32,7 +32,7 @@ from spikeloom.contract.ring import Space
 from spikeloom_hdl import accumulator, memories
 from spikeloom_hdl.accumulator import Accumulator
 from spikeloom_hdl.bus import READ_LATENCY, BusSignature
-from spikeloom_hdl.walker import visit_layout
+from spikeloom_hdl.loops import visit_layout
 
 
 class AccumulatorProof(prover.Top):

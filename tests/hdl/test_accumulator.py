@@ -2,6 +2,7 @@
 """The accumulator against sums in Python: visits and drains in any order, hits on one row in consecutive cycles."""
 
 from collections import Counter, deque
+from dataclasses import replace
 from pathlib import Path
 
 import cocotb
@@ -13,7 +14,7 @@ from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space, spaces
 from spikeloom_hdl.accumulator import Accumulator
-from spikeloom_hdl.walker import visit_layout
+from spikeloom_hdl.loops import visit_layout
 from spikeloom_sim.bench import cycles, now, pack, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
 
@@ -39,15 +40,6 @@ CASES = {
         sparse=True,
         numerics=Numerics(weight_bits=1, accumulator_bits=12),
     ),
-    "8 lanes, payloads": CoreConfig(
-        lanes=8,
-        rows=5,
-        words=48,
-        slots=4,
-        entries=9,
-        sparse=True,
-        numerics=Numerics(weight_bits=8, accumulator_bits=14),
-    ),
     "2 lanes, 1-bit weights, long payloads": CoreConfig(
         lanes=2, rows=5, words=20, slots=4, numerics=Numerics(weight_bits=1, accumulator_bits=12)
     ),
@@ -61,7 +53,7 @@ CASES = {
         numerics=Numerics(weight_bits=2, accumulator_bits=12),
     ),
 }
-
+CASES["8 lanes, payloads"] = replace(CASES["8 lanes"], numerics=Numerics(weight_bits=8, accumulator_bits=14))
 
 PAYLOAD_BITS = {"8 lanes, payloads": 4, "2 lanes, 1-bit weights, long payloads": 8}
 

@@ -40,10 +40,11 @@ def example(name: str) -> Example:
     return Example(network, data, sl.quantise(network, data.samples[:100], weight_bits=8))
 
 
-def all_test_images() -> tuple[np.ndarray, np.ndarray]:
-    """Spikes and labels of the 10,000 MNIST test images."""
+@cache
+def all_test_images(name: str = "digits") -> tuple[np.ndarray, np.ndarray]:
+    """Samples, as an example encodes them, and labels of the 10,000 MNIST test images."""
     folder = EXAMPLES / "digits"
-    spec = importlib.util.spec_from_file_location("digits_encode", folder / "encode.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_encode", EXAMPLES / name / "encode.py")
     assert spec
     assert spec.loader
     encoder = importlib.util.module_from_spec(spec)

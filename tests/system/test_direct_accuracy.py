@@ -1,28 +1,13 @@
 """Digits in three ticks from pixels that are sent once: what the network is worth, in real numbers and in integers."""
 
-import gzip
-import runpy
-from functools import cache
-
 import numpy as np
-from examples import EXAMPLES, example
+from examples import all_test_images, example
 
 import spikeloom as sl
 from spikeloom.contract.network import InputKind
 from spikeloom.contract.numerics import DECAY_ONE
 
 NAME = "digits_direct"
-
-
-@cache
-def all_test_images() -> tuple[np.ndarray, np.ndarray]:
-    """Samples and labels of the 10,000 MNIST test images."""
-    images, labels = (
-        np.frombuffer(gzip.decompress((EXAMPLES / "digits" / f"t10k-{file}-ubyte.gz").read_bytes()), np.uint8)
-        for file in ("images-idx3", "labels-idx1")
-    )
-    encode = runpy.run_path(str(EXAMPLES / NAME / "encode.py"))["encode"]
-    return encode(images[16:].reshape(-1, 28, 28)), labels[8:]
 
 
 def accuracies(samples: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -46,7 +31,7 @@ def test_committed_samples() -> None:
 
 
 def test_all_test_images() -> None:
-    samples, labels = all_test_images()
+    samples, labels = all_test_images(NAME)
     assert len(samples) == 10_000
     in_float, golden = accuracies(samples, labels)
     assert golden >= 98
@@ -54,7 +39,7 @@ def test_all_test_images() -> None:
 
 
 def test_samples_are_the_first_test_images() -> None:
-    samples, labels = all_test_images()
+    samples, labels = all_test_images(NAME)
     data = example(NAME).data
     assert np.array_equal(data.samples, samples[: len(data.samples)])
     assert np.array_equal(data.labels, labels[: len(data.samples)])

@@ -151,7 +151,7 @@ def build_bitstream(
         for command in json.loads((root / f"build_{NAME}.json").read_text())["commands"]:
             tell(command[0])
             start = time.monotonic()
-            _run(command, root, time_limit)
+            run_tool(command, root, time_limit)
             seconds[command[0]] = round(time.monotonic() - start, 1)
         record.write_text(json.dumps({**stamp, "seconds": seconds}, indent=1))
     resources, fmax_mhz = read_report(json.loads((root / f"{NAME}.report.json").read_text()))
@@ -202,10 +202,13 @@ def _finished(record: Path, stamp: Mapping[str, Any]) -> dict[str, float] | None
         return None
 
 
-def _run(command: list[str], folder: Path, time_limit: float) -> None:
-    """Run a tool inside the folder: YoWASP's programs see little outside of it."""
+def run_tool(command: list[str], folder: Path, time_limit: float, log_prefix: str = "") -> None:
+    """Run a tool inside the folder: YoWASP's programs see little outside of it. Its output goes to ``<tool>.log``.
+
+    Raises :class:`BitstreamError` where it fails, or takes more than ``time_limit`` seconds.
+    """
     tool, *arguments = command
-    log = folder / f"{tool}.log"
+    log = folder / f"{log_prefix}{tool}.log"
     try:
         with log.open("w") as output:
             done = subprocess.run(

@@ -33,7 +33,7 @@ def simulators(
     rows = [(f.engine, f.grid, f.lanes, f.build_seconds, f.cycles, f.cycles_per_second) for f in figures]
     table("simulators", ("engine", "grid", "lanes", "build, s", "cycles", "cycles a second"), rows)
     options = "".join(f" --grid {name}" for name in names)
-    result = record(figures, f"spikeloom bench simulators{options} --lanes {lanes}")
+    result = record(f"spikeloom bench simulators{options} --lanes {lanes}", {"engines": figures})
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"results: {output}", markup=False)

@@ -24,7 +24,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The page; results/
 
 
 def examples(folder: Path, only: list[str] | None) -> tuple[dict[str, Path], dict[str, str]]:
-    """Networks of the examples that can be run, and why others cannot."""
+    """Networks of the examples that can be run, and why others cannot, which is printed, too."""
     found, skipped = {}, {}
     for path in sorted(p for p in folder.iterdir() if p.is_dir() and (only is None or p.name in only)):
         networks = sorted(path.glob("*.nir"))
@@ -36,6 +36,8 @@ def examples(folder: Path, only: list[str] | None) -> tuple[dict[str, Path], dic
             found[path.name] = networks[0]
     if unknown := set(only or []) - set(found) - set(skipped):
         raise NetworkError(f"example: {sorted(unknown)} are not in {folder}")
+    for name, why in skipped.items():
+        console.print(f"skipped: {name} {why}", style="yellow", markup=False)
     return found, skipped
 
 
@@ -55,11 +57,10 @@ def cycles(
     as_json: AsJson = False,
 ) -> None:
     """Use of the lanes and the cause of every cycle, on the example networks."""
-    from spikeloom_sim.cycles import measure, record
+    from spikeloom_sim.cycles import measure
+    from spikeloom_sim.measure import record
 
     names, skipped = examples(folder, only)
-    for name, why in skipped.items():
-        console.print(f"skipped: {name} {why}", style="yellow", markup=False)
     chosen = list(lanes or LANES)
     figures = []
     for name, path in names.items():

@@ -10,7 +10,7 @@ from ..compiler.compile import compile as compile_network
 from .app import AsJson
 from .bench import bench
 from .bench_cycles import Examples, Only, Output, examples, keep, opened
-from .show import console, finish, status, table
+from .show import finish, status, table
 
 TARGETS = ("auto:1x1", "auto:2x1", "auto:2x2", "auto:4x4:4")
 
@@ -25,11 +25,10 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Compare cycles that the model makes of the golden model's spikes with those that the gateware counts."""
-    from spikeloom_sim.cycles import Prediction, measured, predicted, record
+    from spikeloom_sim.cycles import Prediction, measured, predicted
+    from spikeloom_sim.measure import record
 
     names, skipped = examples(folder, only)
-    for name, why in skipped.items():
-        console.print(f"skipped: {name} {why}", style="yellow", markup=False)
     rows = []
     for name, path in names.items():
         quantised, data = opened(path)

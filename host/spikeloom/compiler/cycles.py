@@ -51,6 +51,8 @@ class Model:
         self.settle = SETTLE + self.barrier
         self._turns: list[int] | None = None
         self._places = [s.places(self.config.core.lanes) for s in image.slices]
+        self._neurons = [s.grid.neurons() for s in image.slices]
+        self._indices = {name: grid.indices() for name, grid in image.input_grids.items()}
 
     def run(
         self, inputs: Mapping[str, np.ndarray], fired: Mapping[str, np.ndarray], apart: Collection[int] = ()
@@ -83,7 +85,7 @@ class Model:
             if i.kind is InputKind.GRADED:
                 counts = counts != 0
             neurons = np.flatnonzero(counts)
-            indices = np.repeat(self.image.input_grids[i.name].indices()[neurons], counts[neurons].astype(np.int64))
+            indices = np.repeat(self._indices[i.name][neurons], counts[neurons].astype(np.int64))
             flits += [(key, index) for index in indices.tolist()]
         return flits
 
@@ -91,10 +93,10 @@ class Model:
         """Who fires in a tick of the board: rows of lanes of each core."""
         core = self.config.core
         result = [np.zeros(core.neurons, dtype=bool) for _ in range(self.config.cores)]
-        for s, places in zip(self.image.slices, self._places, strict=True):
+        for s, places, neurons in zip(self.image.slices, self._places, self._neurons, strict=True):
             if 0 <= tick - s.latency < ticks:
                 spikes = np.asarray(fired[s.population][tick - s.latency]).reshape(-1)
-                result[s.core][places] = spikes[s.grid.neurons()]
+                result[s.core][places] = spikes[neurons]
         return [rows.reshape(core.rows, core.lanes) for rows in result]
 
     def _period(self, host: Sequence[Flit], rows: Sequence[np.ndarray] | None, phase: int = 0) -> int:

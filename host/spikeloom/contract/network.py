@@ -200,7 +200,7 @@ class QuantisedNetwork:
     states: Sequence[str] = ()
     state_scale: Mapping[str, np.ndarray] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
-    _matrices: dict[int, sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
+    _matrices: dict[Projection, sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.inputs] + [p.name for p in self.populations]
@@ -271,12 +271,12 @@ class QuantisedNetwork:
     def matrix(self, projection: Projection) -> sparse.csr_array:
         """The synapses of a projection, ``(target.size, source.size)``: an entry that is stored is one."""
         known = self._matrices
-        if id(projection) not in known:
+        if projection not in known:
             ends = self.shape(projection.source), self.shape(projection.target)
-            known[id(projection)] = matrix(projection.weights, *ends, projection.convolution, projection.pool)
+            known[projection] = matrix(projection.weights, *ends, projection.convolution, projection.pool)
             if projection.sparse:
-                known[id(projection)].eliminate_zeros()
-        return known[id(projection)]
+                known[projection].eliminate_zeros()
+        return known[projection]
 
     def fanout(self, projection: Projection) -> np.ndarray:
         """Synapses of each source neuron, ``int64 (source.size,)``."""

@@ -131,9 +131,10 @@ class Collector:
                 ticks = slice(s.latency, s.latency + self.ticks)
                 mine = block[:, ticks, records][:, :, : s.rows(core.lanes) * core.groups]
                 values = core.state_layout.unpack(mine)
+                neurons, places = s.grid.neurons(), s.grid.places(core.lanes)
                 for name, array in self.states[s.population].items():
                     flat = values[name].reshape(count, self.ticks, mine.shape[2] * core.group)
-                    array[first : first + count, :, s.grid.neurons()] = flat[..., s.grid.places(core.lanes)]
+                    array[first : first + count, :, neurons] = flat[..., places]
 
     def result(self) -> Result:
         network = self.image.network

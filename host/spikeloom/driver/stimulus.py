@@ -39,9 +39,12 @@ class Stimulus:
     samples: Mapping[str, np.ndarray]
     windows: Sequence[Window] = ()
     drives: Mapping[str, np.ndarray] = field(init=False)
+    indices: Mapping[str, np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drives", driven_biases(self.image, self.samples))
+        grids = self.image.input_grids
+        object.__setattr__(self, "indices", {name: grid.indices() for name, grid in grids.items()})
 
     @property
     def count(self) -> int:
@@ -87,7 +90,7 @@ class Stimulus:
             counts = self.samples[i.name][n]
             tick, neuron = np.nonzero(counts)
             value = counts[tick, neuron].astype(np.int64)
-            index = self.image.input_grids[i.name].indices()[neuron]
+            index = self.indices[i.name][neuron]
             graded = i.kind is InputKind.GRADED
             repeat, payload = (np.ones_like(value), value) if graded else (value, np.ones_like(value))
             bits = self.image.config.payload_bits
