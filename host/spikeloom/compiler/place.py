@@ -254,11 +254,15 @@ def _check_tables(network: QuantisedNetwork, config: ArrayConfig, placement: Pla
     if placement.keys > config.keys:
         raise FitError(
             f"keys: inputs and slices take {placement.keys} keys, key_bits = {config.key_bits} give {config.keys}, "
-            f"{placement.keys - config.keys} too few: raise key_bits to {bits_for(placement.keys)}"
+            f"{placement.keys - config.keys} too few: raise key_bits to {bits_for(placement.keys)}",
+            "key_bits",
+            bits_for(placement.keys),
         )
     used = np.bincount([link.target.core for link in placement.links], minlength=config.cores)
     if used.max(initial=0) > config.core.projections:
         raise FitError(
             f"projections: core {int(used.argmax())} takes {used.max()} of its {config.core.projections}, "
-            f"{used.max() - config.core.projections} too few: raise projections to {used.max()}"
+            f"{used.max() - config.core.projections} too few: raise projections to {used.max()}",
+            "projections",
+            int(used.max()),
         )

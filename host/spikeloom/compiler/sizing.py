@@ -57,17 +57,19 @@ def size_array(
         ),
     )  # fmt: skip
     config = _shrink(network, widest, place(network, widest, plan))
-    while True:  # the split of sparse populations depends on the space there is: make sure that the result holds it
+    while True:  # how populations are cut depends on the space there is: make sure that the result holds them
         try:
             build(network, config, place(network, config, plan))
             return config
         except FitError as error:
-            if error.parameter and error.parameter != "words":
+            if error.parameter == "key_bits":
+                config = replace(config, key_bits=error.needed)
+            elif error.parameter and error.parameter != "words":
                 config = config.with_core(**{error.parameter: error.needed})
-                continue
-            if config.core.words + WORDS_STEP > WORDS_MAX:
+            elif config.core.words + WORDS_STEP > WORDS_MAX:
                 raise
-            config = config.with_core(words=config.core.words + WORDS_STEP)
+            else:
+                config = config.with_core(words=config.core.words + WORDS_STEP)
 
 
 def _shrink(network: QuantisedNetwork, config: ArrayConfig, placement: Placement) -> ArrayConfig:

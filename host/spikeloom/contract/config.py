@@ -284,7 +284,7 @@ class ArrayConfig:
             (
                 Field("index", self.index_bits),
                 Field("key", self.key_bits),
-                Field("shift", bits_for(self.index_bits)),
+                Field("shift", self.index_bits.bit_length()),  # one channel in a wide space: all bits are the space's
                 Field("valid", 1),
             )
         )

@@ -16,7 +16,7 @@ class NetworkError(SpikeloomError, ValueError):
 class FitError(SpikeloomError, ValueError):
     """A network that does not fit the array: names the resource, the excess and the parameter to change.
 
-    ``parameter`` and ``needed``: which parameter of a core to raise, and to what, where that alone would do.
+    ``parameter`` and ``needed``: which parameter of the array or its cores to raise, and to what, where it is one.
     """
 
     def __init__(self, message: str, parameter: str = "", needed: int = 0):
