@@ -26,7 +26,7 @@ CONFIG = ArrayConfig(
 NETWORK = random_network(np.random.default_rng(1), Numerics(), inputs=12, sizes=(15, 9))
 SAMPLES = random_samples(np.random.default_rng(2), NETWORK, 3, 12)
 STATES = ("u", "v", "r")
-OF_TIME = {"waits"}  # counters of cycles: they follow the pace at which spikes come
+OF_TIME = {"waits", "drains", "updates", "emissions"}  # of cycles: they follow the pace at which spikes come
 
 
 @pytest.fixture
