@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spikeloom_sim.verify import verify as verify
 
     from . import reference as reference
+    from .compiler.ann.convert import convert as convert
     from .compiler.compile import compile as compile
     from .compiler.nir_import import load as load
     from .compiler.quantise import quantise as quantise
@@ -42,6 +43,7 @@ _HOMES = {
     "SpikeloomError": "spikeloom.contract.errors",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
+    "convert": "spikeloom.compiler.ann.convert",
     "golden": "spikeloom_sim.golden",
     "load": "spikeloom.compiler.nir_import",
     "open_image": "spikeloom.image",
