@@ -105,7 +105,9 @@ class _Fold:
             self.activations[x.activation] = replace(known, bound=min(known.bound, high))
             return x
         if low != 0 or not high > 0:
-            raise NetworkError(f"{node}: it bounds to {low:g} .. {high:g}: a spike rate goes from 0 to a positive bound")
+            raise NetworkError(
+                f"{node}: it bounds to {low:g} .. {high:g}: a spike rate goes from 0 to a positive bound"
+            )
         name = _plain(node.name)
         if name in self.activations or name in self.graph.inputs:
             name = _plain(node.outputs[0])
