@@ -1,4 +1,4 @@
-"""Samples a second of the golden model and of snnTorch on the CPU, on the same network, samples and threads, in one run.
+"""Samples a second of the golden model and of snnTorch on the CPU: one network, the same samples and threads, one run.
 
     python tests/interop/golden_throughput.py [--batch 256] [--threads 1] [--rounds 5] [--output FILE.json]
 

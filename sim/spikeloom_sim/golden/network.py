@@ -13,9 +13,9 @@ from spikeloom.contract.errors import ConfigError
 from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
 from spikeloom.contract.samples import Samples, check_biases, check_samples
 
-from .neuron import Parameters, State, step
+from .neuron import Parameters, State, Step, step
 from .order import components
-from .quick import Neurons, possible
+from .quick import Neurons, Updated, possible
 from .result import GoldenResult, PopulationResult, per_output
 
 MEMORY = 128 << 20
@@ -200,13 +200,14 @@ class _Model:
         for tick in range(self.ticks):
             for name in group:
                 parameters, bias, result = self.parameters[name], biases[name], self.populations[name]
+                after: Step | Updated
                 if name in neurons:
                     after = neurons[name].step(acc[name][tick], None if bias is None else bias[:, tick])
                 else:
                     if bias is not None:
                         parameters = parameters.with_bias(bias[:, tick])
-                    after = step(self.network.numerics, parameters, states[name], acc[name][tick])
-                    states[name] = after.state
+                    stepped = step(self.network.numerics, parameters, states[name], acc[name][tick])
+                    after, states[name] = stepped, stepped.state
                 self.saturations[name][window] += after.saturations.sum(axis=1, dtype=np.int64)
                 result.spikes[window, tick] = after.s
                 for x in STATES:

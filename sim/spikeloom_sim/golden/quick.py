@@ -28,11 +28,6 @@ class Updated(NamedTuple):
     s: np.ndarray
     saturations: np.ndarray
 
-    @property
-    def state(self) -> None:
-        """The neurons keep their state themselves."""
-        return None
-
 
 def possible(numerics: Numerics, population: Population, largest: int) -> bool:
     """Whether :class:`Neurons` can stand for a population; ``largest`` bounds the weighted sum of one tick."""

@@ -54,18 +54,15 @@ def check_images(inputs: Mapping[str, tuple[int, ...]], images: Mapping[str, np.
             raise SampleError(f"input {name}: there are no images for it, only for {', '.join(images)}")
         array = np.asarray(images[name])
         if array.dtype.kind not in "biuf" or array.shape[1:] != shape or not len(array):
-            raise SampleError(
-                f"input {name}: images are {array.dtype} {array.shape}, must be numbers (n, {', '.join(map(str, shape))})"
-            )
+            want = ", ".join(["n", *map(str, shape)])
+            raise SampleError(f"input {name}: images are {array.dtype} {array.shape}, must be numbers ({want})")
         result[name] = array.reshape(len(array), -1).astype(np.float64)
         if not np.isfinite(result[name]).all():
             raise SampleError(f"input {name}: a value is not a finite number")
     return result
 
 
-def thresholds(
-    activation: Activation, values: np.ndarray, percentile: float, per: str
-) -> tuple[np.ndarray, str]:  # fmt: skip
+def thresholds(activation: Activation, values: np.ndarray, percentile: float, per: str) -> tuple[np.ndarray, str]:
     """What one spike of each neuron stands for, ``(size,)``, and how it was found.
 
     A bound of the network's own is taken as it is. Otherwise the percentile of the activations on the samples
@@ -77,7 +74,7 @@ def thresholds(
     whole = _percentile(values, percentile)
     if not whole > 0:
         raise NetworkError(
-            f"activation {activation.name}: it is 0 on all samples, so that no threshold can be found: give other samples"
+            f"activation {activation.name}: it is 0 on all samples, which tells no threshold: give other samples"
         )
     how = f"percentile {percentile:g} of activations on {len(values)} samples"
     if per == "layer":

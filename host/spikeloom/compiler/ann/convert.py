@@ -1,9 +1,9 @@
 """A trained ANN as spiking neurons: each activation becomes an integrate-and-fire population, its value a spike rate.
 
-A neuron with the threshold ``theta`` that subtracts what it fires at gives ``theta * spikes / ticks`` for its activation
-``min(max(sum, 0), theta)``. Started at half its threshold it rounds to the nearest number of spikes and not down
-(Deng and Gu, 2021). Nothing here leaks, so a start at ``theta / 2`` is the same, spike for spike, as a start at 0 and
-firing at ``theta / 2``, still subtracting ``theta``: that is what is built, and no initial state is needed.
+A neuron with the threshold ``theta`` that subtracts what it fires at gives ``theta * spikes / ticks`` for its
+activation ``min(max(sum, 0), theta)``. Started at half its threshold it rounds to the nearest number of spikes and not
+down (Deng and Gu, 2021). Nothing here leaks, so a start at ``theta / 2`` is the same, spike for spike, as a start at 0
+and firing at ``theta / 2``, still subtracting ``theta``: that is what is built, and no initial state is needed.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class Converted:
 
     def _encode(self, name: str, array: np.ndarray, ticks: int, shape: Shape) -> np.ndarray:
         if self.input_kind is InputKind.CURRENTS:
-            frames, dtype = array, np.dtype(np.float64)
+            frames, dtype = array, "float64"
         else:
             step, low = self.scales[name]
-            frames, dtype = np.rint((array - low) / step), np.dtype(np.uint8)
+            frames, dtype = np.rint((array - low) / step), "uint8"
             for n, at in np.argwhere((frames < 0) | (frames > self.levels))[:1]:
                 raise SampleError(
                     f"input {name}: image {n}, value {at}: {array[n, at]:g} is outside {low:g} to "
-                    f"{low + step * self.levels:g}, the range of the images that it was converted with: give input_range"
+                    f"{low + step * self.levels:g}, the range that was seen when converting: give input_range"
                 )
         samples = np.zeros((len(array), ticks, *shape), dtype=dtype)
         frames = frames.reshape(len(array), 1, *shape)
@@ -150,8 +150,8 @@ def convert(
         Assumption(name="start", value=start, origin="as told: fires at half its threshold first" if start == "half"
                    else "as told"),
         Assumption(name="reset", value="subtract", origin="a rate needs what is left over"),
-        *(Assumption(name="input", value=f"{kind}, {step:g} a count from {low:g}", origin=f"{levels} levels", nodes=(n,))
-          for n, (step, low) in scales.items() if kind != "currents"),
+        *(Assumption(name="input", value=f"{kind}, {step:g} a count from {low:g}", origin=f"{levels} levels",
+                     nodes=(name,)) for name, (step, low) in scales.items() if kind != "currents"),
         *(Assumption(name="output", value="left out", origin="it changes no decision", nodes=(node,))
           for node in ann.folded.ignored),
     ]  # fmt: skip
@@ -184,8 +184,8 @@ def _input(told: str | None, folded: Folded) -> str:
     ]
     if mixed and told == "once":
         raise NetworkError(
-            f"node {mixed[0]}: it hears the input and spikes, and a current that holds the one would add up the others: "
-            "give input='repeated'"
+            f"node {mixed[0]}: it hears the input and spikes, and a current that holds the one would add up the "
+            "others: give input='repeated'"
         )
     return told or ("repeated" if mixed else "once")
 
@@ -237,8 +237,11 @@ def _network(
 
 
 def _neurons(a: Activation, theta: np.ndarray, kind: str, inputs: Mapping[str, Shape], start: str) -> FloatPopulation:
-    """A neuron that hears the input alone has the same drive in every tick: if it is negative, the neuron never fires,
-    and if it is not, the potential never falls below ``-theta``; so that floor changes no spike and bounds the state."""
+    """The population of an activation.
+
+    Neurons that hear the input alone have the same drive in every tick: if it is negative they never fire, and if it is
+    not, the potential never falls below ``-theta``. So that floor changes no spike, and it bounds the state.
+    """
     held = kind == "once" and bool(set(a.arriving.terms) & set(inputs))
     steady = set(a.arriving.terms) <= set(inputs)
     return FloatPopulation(
