@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from spikeloom.contract.errors import NetworkError, SampleError
 from spikeloom.contract.network import InputKind
 from spikeloom.contract.neuron import Reset
 
 from ..graph import Assumption, FloatInput, FloatPopulation, FloatProjection, Network
-from ..linear import Combination, Shape
+from ..linear import Combination, Shape, dense_if_full
 from .activations import PER, Ann, check_images, thresholds
 from .fold import Activation, Folded, Gain, fold
 from .onnx_file import Graph, read
@@ -254,6 +255,8 @@ def _projections(target: str, shape: Shape, value: Combination) -> list[FloatPro
     result = []
     for source, term in value.terms.items():
         weights, convolution, pool = term.onto(shape)
+        if pool is not None and pool.overlaps:  # a source in several windows: the sums of its weights are quantised
+            weights, convolution, pool = dense_if_full(sparse.csr_array(term.full())), None, None
         result.append(
             FloatProjection(source=source, target=target, weights=weights, convolution=convolution, pool=pool)
         )
