@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from spikeloom_sim.verify import verify as verify
 
     from . import reference as reference
+    from .assessment import assess as assess
+    from .bits import search_bits as search_bits
     from .compiler.ann.convert import convert as convert
     from .compiler.compile import compile as compile
     from .compiler.nir_import import load as load
@@ -41,6 +43,7 @@ _HOMES = {
     "Image": "spikeloom.image",
     "QuantisedNetwork": "spikeloom.contract.network",
     "SpikeloomError": "spikeloom.contract.errors",
+    "assess": "spikeloom.assessment",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
     "convert": "spikeloom.compiler.ann.convert",
@@ -49,6 +52,7 @@ _HOMES = {
     "open_image": "spikeloom.image",
     "quantise": "spikeloom.compiler.quantise",
     "reference": "spikeloom.reference",
+    "search_bits": "spikeloom.bits",
     "verify": "spikeloom_sim.verify",
 }
 
