@@ -217,6 +217,8 @@ def test_other_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SampleError, match=r"image 0, value 1: 1.5 is outside 0 to 1, .*: give input_range"):
         c.encode(np.array([[0, 1.5, 0]]), 4)
     (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(NetworkError, match=r"text\.onnx: a trained ANN: spikeloom\.convert"):
+        sl.load(tmp_path / "text.onnx")
     with pytest.raises(NetworkError, match=r"text\.onnx: not"):
         sl.convert(tmp_path / "text.onnx", x)
     monkeypatch.setitem(sys.modules, "onnx", None)

@@ -22,6 +22,7 @@ def main() -> None:
         compile,
         demo,
         generate,
+        quantise,
         report,
         run,
         verify,

@@ -39,6 +39,7 @@ def with_rounded_weights(network: Network, layers: Sequence[Layer], only: Collec
         if only is None or layer.source.name in only
         for edge, values in layer.edges
     }
+    assert set(rounded) <= {id(e) for e in network.projections}, "layers of another network"
     projections = [rounded.get(id(e), e) for e in network.projections]
     return replace(network, projections=projections)
 
