@@ -55,12 +55,13 @@ class Bounded(nn.Module):
         return Round.apply(part * LEVELS) / LEVELS * self.bound
 
 
-def network() -> nn.Sequential:
-    """Pixels ``(batch, 1, 28, 28)`` from 0 to 1 in, logits ``(batch, 10)`` out."""
+def network(plain: bool = False) -> nn.Sequential:
+    """Pixels ``(batch, 1, 28, 28)`` from 0 to 1 in, logits ``(batch, 10)`` out; ``plain``: with ReLUs."""
     first, second = CHANNELS
+    activation = nn.ReLU if plain else Bounded
     return nn.Sequential(
-        nn.Conv2d(1, first, 5, stride=2, padding=2), nn.BatchNorm2d(first), Bounded(),
-        nn.Conv2d(first, second, 5, stride=2, padding=2), nn.BatchNorm2d(second), Bounded(),
+        nn.Conv2d(1, first, 5, stride=2, padding=2), nn.BatchNorm2d(first), activation(),
+        nn.Conv2d(first, second, 5, stride=2, padding=2), nn.BatchNorm2d(second), activation(),
         nn.Flatten(), nn.Linear(second * 7 * 7, 10),
     )  # fmt: skip
 
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the MNIST training files (train-*-ubyte.gz)")
     parser.add_argument("--output", type=Path, default=Path("mnist_cnn.onnx"))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--plain", action="store_true", help="ReLUs, as if no spike was ever meant")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
 
@@ -129,7 +131,7 @@ def main() -> None:
     images = torch.tensor(read_idx(args.data / "train-images-idx3-ubyte.gz"))
     labels = torch.tensor(read_idx(args.data / "train-labels-idx1-ubyte.gz")).long()
     print(f"seed {args.seed}, torch {torch.__version__}")
-    model = network()
+    model = network(args.plain)
     train(model, images, labels, args.epochs)
     export(model, args.output)
     print(f"wrote {args.output}")

@@ -9,6 +9,7 @@ import numpy as np
 from spikeloom.contract.errors import NetworkError, SampleError
 
 from ..graph import Matrix
+from ..linear import Shape
 from .fold import Activation, Folded
 
 BATCH = 256
@@ -34,7 +35,7 @@ class Ann:
         return {a.name: np.concatenate([part[a.name] for part in parts]) for a in self.folded.activations}
 
     def _batches(self, images: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        given = check_images(self.folded.inputs, images)
+        given = check_images(self.folded.inputs, images, self.folded.orders)
         for first in range(0, len(next(iter(given.values()))), BATCH):
             signals = {name: array[first : first + BATCH] for name, array in given.items()}
             for a in self.folded.activations:
@@ -46,8 +47,10 @@ class Ann:
         return {name: _sum(self._outputs[name], s.value.constant, signals) for name, s in outputs.items()}
 
 
-def check_images(inputs: Mapping[str, tuple[int, ...]], images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Images ``float64 (n, size)`` by input. Raises :class:`SampleError`."""
+def check_images(
+    inputs: Mapping[str, Shape], images: Mapping[str, np.ndarray], orders: Mapping[str, Shape]
+) -> dict[str, np.ndarray]:
+    """Images ``float64 (n, size)`` by input, axes in the order of its population. Raises :class:`SampleError`."""
     result = {}
     for name, shape in inputs.items():
         if name not in images:
@@ -56,6 +59,7 @@ def check_images(inputs: Mapping[str, tuple[int, ...]], images: Mapping[str, np.
         if array.dtype.kind not in "biuf" or array.shape[1:] != shape or not len(array):
             want = ", ".join(["n", *map(str, shape)])
             raise SampleError(f"input {name}: images are {array.dtype} {array.shape}, must be numbers ({want})")
+        array = array.transpose(0, *(a + 1 for a in orders[name]))
         result[name] = array.reshape(len(array), -1).astype(np.float64)
         if not np.isfinite(result[name]).all():
             raise SampleError(f"input {name}: a value is not a finite number")

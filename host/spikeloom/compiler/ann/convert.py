@@ -62,14 +62,17 @@ class Converted:
     _ann: Ann = field(repr=False)
 
     def encode(self, images: np.ndarray | Mapping[str, np.ndarray], ticks: int) -> Any:
-        """Samples ``(n, ticks, *shape)`` for images ``(n, *shape)``; dicts by input for several inputs.
+        """Samples ``(n, ticks, *shape)`` for images as the ANN takes them; dicts by input for several inputs.
+
+        The axes of ``shape`` are channels first, also where those of the images are channels last.
 
         Raises :class:`SampleError` for a pixel outside the range that the conversion saw.
         """
         if ticks < 1:
             raise SampleError(f"ticks must be at least 1, not {ticks}")
         shapes = {i.name: i.shape for i in self.network.inputs}
-        arrays = check_images(shapes, _by_name(shapes, images))
+        folded = self._ann.folded
+        arrays = check_images(folded.inputs, _by_name(folded.inputs, images), folded.orders)
         samples = {name: self._encode(name, array, ticks, shapes[name]) for name, array in arrays.items()}
         return samples if len(samples) > 1 else next(iter(samples.values()))
 
@@ -210,6 +213,7 @@ def _network(
     gains = {name: Gain(factor=step, offset=low) for name, (step, low) in scales.items()}
     gains |= {name: Gain(factor=theta) for name, theta in spikes.items()}
     folded = fold(graph, gains)
+    stored = {name: tuple(shape[a] for a in folded.orders[name]) for name, shape in folded.inputs.items()}
     populations = [_neurons(a, spikes[a.name], kind, folded.inputs, start) for a in folded.activations]
     sums = {a.name: (a.shape, a.arriving) for a in folded.activations}
     outputs, states = {}, []
@@ -228,7 +232,7 @@ def _network(
             )
         )  # fmt: skip
     return Network(
-        inputs=[FloatInput(name=name, shape=shape) for name, shape in folded.inputs.items()],
+        inputs=[FloatInput(name=name, shape=shape) for name, shape in stored.items()],
         populations=populations,
         projections=[e for name, (shape, value) in sums.items() for e in _projections(name, shape, value)],
         outputs=outputs,

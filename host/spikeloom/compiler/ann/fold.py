@@ -11,8 +11,9 @@ import numpy as np
 from spikeloom.contract.errors import NetworkError
 
 from ..linear import Combination, Shape
-from .layers import Argument, Signal, apply
+from .layers import Argument, apply
 from .onnx_file import Graph, Node, evaluate
+from .signal import Signal
 
 ACTIVATIONS = ("Relu", "Clip", "Min", "Max")
 AT_THE_END = ("Softmax", "LogSoftmax")
@@ -34,12 +35,15 @@ class Folded:
     """What a graph computes.
 
     Attributes:
+        inputs: shapes as the graph has them.
+        orders: axis ``n`` of an input population is axis ``orders[name][n]`` of the image: channels first.
         activations: in the order of computing.
         outputs: by name, the sum that each shows.
         ignored: nodes at the outputs that were left out.
     """
 
     inputs: Mapping[str, Shape]
+    orders: Mapping[str, Shape]
     activations: list[Activation]
     outputs: Mapping[str, Signal]
     ignored: list[str]
@@ -71,8 +75,13 @@ class _Fold:
         self.activations: dict[str, Activation] = {}
         self.uses = Counter(name for node in graph.nodes for name in node.inputs) + Counter(graph.outputs)
         self.ignored: list[str] = []
+        self.orders = {name: _order(graph, name) for name in graph.inputs}
         for name, shape in graph.inputs.items():
-            self.values[name] = Signal(value=self._gain(name).of(name, shape), shape=shape)
+            order = self.orders[name]
+            stored = tuple(shape[a] for a in order)
+            self.values[name] = Signal(value=self._gain(name).of(name, stored), shape=stored).turned(
+                tuple(order.index(n) for n in range(len(order)))
+            )
         for node in graph.nodes:
             self._visit(node)
 
@@ -86,7 +95,7 @@ class _Fold:
         args: list[Argument] = [self.values[name] if name else None for name in node.inputs]
         first = next((a for a in args if isinstance(a, Signal)), None)
         if node.op == "Shape" and first is not None:
-            args, first = [np.zeros((1, *first.shape), dtype=np.float32)], None
+            args, first = [np.zeros((1, *first.whole), dtype=np.float32)], None
         if first is None:
             constants = [a for a in args if isinstance(a, np.ndarray)]
             self.values |= dict(zip(node.outputs, evaluate(node, constants), strict=True))
@@ -108,11 +117,12 @@ class _Fold:
             raise NetworkError(
                 f"{node}: it bounds to {low:g} .. {high:g}: a spike rate goes from 0 to a positive bound"
             )
+        x = x.plain() if x.pads else x
         name = _plain(node.name)
         if name in self.activations or name in self.graph.inputs:
             name = _plain(node.outputs[0])
-        self.activations[name] = Activation(name=name, shape=x.shape, arriving=x.value, bound=high)
-        return Signal(value=self._gain(name).of(name, x.shape), shape=x.shape, activation=name)
+        self.activations[name] = Activation(name=name, shape=x.stored, arriving=x.value, bound=high)
+        return replace(x, value=self._gain(name).of(name, x.stored), activation=name)
 
     def result(self) -> Folded:
         outputs = {}
@@ -120,11 +130,25 @@ class _Fold:
             value = self.values.get(name)
             if not isinstance(value, Signal):
                 raise NetworkError(f"output {name}: it does not depend on the input")
-            outputs[_plain(name)] = value
+            outputs[_plain(name)] = value.plain()
         return Folded(
-            inputs=self.graph.inputs, activations=list(self.activations.values()), outputs=outputs,
+            inputs=self.graph.inputs, orders=self.orders, activations=list(self.activations.values()), outputs=outputs,
             ignored=self.ignored,
         )  # fmt: skip
+
+
+def _order(graph: Graph, name: str) -> Shape:
+    """How to turn an input so that it is as its one transpose wants it; as it is where there is none."""
+    same = tuple(range(len(graph.inputs[name])))
+    while True:
+        users = [node for node in graph.nodes if name in node.inputs and node.op != "Shape"]
+        turns = {tuple(int(n) for n in node.attributes.get("perm", ())) for node in users if node.op == "Transpose"}
+        if users and len(turns) == 1 and all(node.op == "Transpose" for node in users):
+            (perm,) = turns
+            return tuple(n - 1 for n in perm[1:]) if perm[:1] == (0,) else same
+        if len(users) != 1 or users[0].op not in ("Identity", "Cast"):
+            return same
+        name = users[0].outputs[0]
 
 
 def _limits(node: Node, args: list[Argument]) -> tuple[float, float]:

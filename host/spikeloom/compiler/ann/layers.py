@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
@@ -14,6 +14,7 @@ from spikeloom.contract.geometry import Convolution, Pool
 
 from ..linear import Combination, Shape
 from .onnx_file import Node
+from .signal import Signal
 
 REMEDIES = {
     "MaxPool": "the largest of several spike rates is no sum of spikes: train with AveragePool, or with a stride in "
@@ -26,33 +27,17 @@ REMEDIES = {
     "Tanh": "a spike rate is never negative: train with Relu or Clip",
     "Softmax": "it can stand at the output only, where it changes no decision",
     "LogSoftmax": "it can stand at the output only, where it changes no decision",
-    "Pad": "give the padding to the convolution that follows",
     "Concat": "add the branches, or give each its own convolution",
     "QuantizeLinear": "export the network in float: Spikeloom quantises it",
     "DequantizeLinear": "export the network in float: Spikeloom quantises it",
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Signal:
-    """A tensor that depends on the input.
-
-    Attributes:
-        value: the weighted sum of inputs and activations that it is.
-        shape: without the batch.
-        activation: the activation whose output this is, value for value; None for any other sum.
-    """
-
-    value: Combination
-    shape: Shape
-    activation: str | None = None
-
-
 Argument: TypeAlias = "Signal | np.ndarray | None"
 
 
 def convolution(node: Node, args: Sequence[Argument]) -> Signal:
-    x, kernel, bias = _signal(node, args, 0), _constant(node, args, 1), _optional(node, args, 2)
+    x, kernel, bias = _any(node, args, 0).in_order(), _constant(node, args, 1), _optional(node, args, 2)
     axes = kernel.ndim - 2
     if axes not in (1, 2) or len(x.shape) != axes + 1:
         raise NetworkError(f"{node}: a kernel {kernel.shape} on {x.shape}: convolutions have one or two axes of space")
@@ -61,7 +46,12 @@ def convolution(node: Node, args: Sequence[Argument]) -> Signal:
         raise NetworkError(f"{node}: a kernel {kernel.shape} in {groups} groups on {x.shape[0]} channels")
     stride, dilation = (_numbers(node, name, axes, 1) for name in ("strides", "dilations"))
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel.shape[2:], strict=True))
-    front, back = _padding(node, x.shape[1:], reach, stride)
+    front, back = _padding(node, x.whole[1:], reach, stride)
+    if x.pads is not None:
+        front, back = (
+            tuple(own + pad[side] for own, pad in zip(pads, x.pads[1:], strict=True))
+            for side, pads in enumerate((front, back))
+        )
     space = tuple(
         (n + a + b - r) // s + 1 for n, a, b, r, s in zip(x.shape[1:], front, back, reach, stride, strict=True)
     )
@@ -117,29 +107,33 @@ def subtract(node: Node, args: Sequence[Argument]) -> Signal:
 def _sum(node: Node, args: Sequence[Argument], sign: float) -> Signal:
     a, b = args[:2]
     if isinstance(a, Signal) and isinstance(b, Signal):
-        if a.shape != b.shape:
-            raise NetworkError(f"{node}: branches of shapes {a.shape} and {b.shape}: both must have the same")
-        return Signal(value=a.value + _times(b, sign).value, shape=a.shape)
+        if a.whole != b.whole:
+            raise NetworkError(f"{node}: branches of shapes {a.whole} and {b.whole}: both must have the same")
+        if a.order != b.order or a.pads or b.pads:
+            a, b = a.plain(), b.plain()
+        return replace(a, value=a.value + _times(b, sign).value, activation=None)
     if isinstance(a, Signal):
-        constant = _broadcast(node, sign * _constant(node, args, 1).astype(np.float64), a.shape)
-        return Signal(value=a.value.plus(constant), shape=a.shape)
-    x = _signal(node, args, 1)
+        x = _turned(node, args, 0)
+        constant = _broadcast(node, sign * _constant(node, args, 1).astype(np.float64), x.shape)
+        return replace(x, value=x.value.plus(x.as_stored(constant)), activation=None)
+    x = _turned(node, args, 1)
     constant = _broadcast(node, _constant(node, args, 0).astype(np.float64), x.shape)
-    return Signal(value=_times(x, sign).value.plus(constant), shape=x.shape)
+    return replace(x, value=_times(x, sign).value.plus(x.as_stored(constant)), activation=None)
 
 
 def _times(x: Signal, factor: float) -> Signal:
-    return x if factor == 1 else Signal(value=x.value.scaled(np.full(x.value.size, factor)), shape=x.shape)
+    return x if factor == 1 else replace(x, value=x.value.scaled(np.full(x.value.size, factor)), activation=None)
 
 
 def multiply(node: Node, args: Sequence[Argument]) -> Signal:
     a, b = (args[1], args[0]) if isinstance(args[1], Signal) else (args[0], args[1])
-    x, factor = _signal(node, [a], 0), _constant(node, [None, b], 1)
-    return Signal(value=x.value.scaled(_broadcast(node, factor.astype(np.float64), x.shape)), shape=x.shape)
+    x, factor = _turned(node, [a], 0), _constant(node, [None, b], 1)
+    values = x.as_stored(_broadcast(node, factor.astype(np.float64), x.shape))
+    return replace(x, value=x.value.scaled(values), activation=None)
 
 
 def divide(node: Node, args: Sequence[Argument]) -> Signal:
-    return multiply(node, [_signal(node, args, 0), 1.0 / _constant(node, args, 1).astype(np.float64)])
+    return multiply(node, [_any(node, args, 0), 1.0 / _constant(node, args, 1).astype(np.float64)])
 
 
 def average_pool(node: Node, args: Sequence[Argument]) -> Signal:
@@ -192,7 +186,7 @@ def _mean(x: Signal, pool: Pool, node: Node) -> Signal:
 
 
 def unchanged(node: Node, args: Sequence[Argument]) -> Signal:
-    return _signal(node, args, 0)
+    return _any(node, args, 0)
 
 
 def flatten(node: Node, args: Sequence[Argument]) -> Signal:
@@ -234,19 +228,30 @@ def unsqueeze(node: Node, args: Sequence[Argument]) -> Signal:
 
 
 def transpose(node: Node, args: Sequence[Argument]) -> Signal:
-    x = _signal(node, args, 0)
+    x = _any(node, args, 0)
     order = list(node.attributes.get("perm", range(len(x.shape), -1, -1)))
     if order[0] != 0:
         raise NetworkError(f"{node}: perm {order}: the first axis must stay the batch")
-    places = np.arange(prod(x.shape)).reshape(x.shape).transpose([n - 1 for n in order[1:]])
-    if np.array_equal(places.reshape(-1), np.arange(places.size)):
-        return replace(x, shape=places.shape)
-    rows = places.reshape(-1)
-    terms = {
-        name: replace(term, weights=term.unpooled()[rows], convolution=None, target=())
-        for name, term in x.value.terms.items()
-    }
-    return Signal(value=Combination(rows.size, terms, x.value.constant[rows]), shape=places.shape)
+    return x.turned(tuple(n - 1 for n in order[1:]))
+
+
+def pad(node: Node, args: Sequence[Argument]) -> Signal:
+    """Zeros around the axes of space; a convolution takes them as its own."""
+    x = _turned(node, args, 0)
+    given, value = _optional(node, args, 1), _optional(node, args, 2)
+    pads = [int(n) for n in (node.attributes["pads"] if given is None else given)]
+    axes = _optional(node, args, 3)
+    at = list(range(len(x.shape) + 1)) if axes is None else [int(a) % (len(x.shape) + 1) for a in axes]
+    full = [(0, 0)] * (len(x.shape) + 1)
+    for n, axis in enumerate(at):
+        full[axis] = (pads[n], pads[n + len(at)])
+    filled = float(node.attributes.get("value", 0.0)) if value is None else float(np.sum(value))
+    if node.attributes.get("mode", b"constant") != b"constant" or filled:
+        raise NetworkError(f"{node}: only zeros can be added around a signal")
+    if full[0] != (0, 0) or min(min(pair) for pair in full) < 0:
+        raise NetworkError(f"{node}: pads {pads} cut the input or add samples to the batch")
+    padded = replace(x, pads=tuple(full[1:]), activation=None)
+    return padded if len(x.shape) > 1 and full[1] == (0, 0) else padded.plain()
 
 
 OPERATORS: dict[str, Callable[[Node, Sequence[Argument]], Signal]] = {
@@ -263,6 +268,7 @@ OPERATORS: dict[str, Callable[[Node, Sequence[Argument]], Signal]] = {
     "Identity": unchanged,
     "MatMul": matmul,
     "Mul": multiply,
+    "Pad": pad,
     "ReduceMean": reduce_mean,
     "Reshape": reshape,
     "Squeeze": squeeze,
@@ -281,6 +287,17 @@ def apply(node: Node, args: Sequence[Argument]) -> Signal:
 
 
 def _signal(node: Node, args: Sequence[Argument], at: int) -> Signal:
+    """An input with its values in order."""
+    return _any(node, args, at).plain()
+
+
+def _turned(node: Node, args: Sequence[Argument], at: int) -> Signal:
+    """An input whose axes may stand in any order, without pads."""
+    x = _any(node, args, at)
+    return x.plain() if x.pads else x
+
+
+def _any(node: Node, args: Sequence[Argument], at: int) -> Signal:
     value = args[at] if at < len(args) else None
     if not isinstance(value, Signal):
         raise NetworkError(f"{node}: its input {at} must depend on the network's input, and is a constant")
