@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 from onnx_models import convolutional, model, reference
 
 import spikeloom as sl
@@ -166,6 +167,26 @@ def test_channels_last_as_keras_exports_it() -> None:
     }  # fmt: skip
     made, x = model(nodes, constants, (7, 7, 2)), images(9, shape=(7, 7, 2))
     assert np.allclose(sl.convert(made, x).ann(x), reference(made, x), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["torch_script", "torch_dynamo", "keras"])
+def test_what_exporters_write(name: str) -> None:
+    """Files of PyTorch's two exporters and of Keras; convolutions stay convolutions."""
+    path = Path(__file__).parent / "data" / "onnx" / f"{name}.onnx"
+    x = images(10, shape=(12, 12, 3) if name == "keras" else (3, 12, 12))
+    c = sl.convert(path, x)
+    ann = ReferenceEvaluator(str(path))
+    want = ann.run(None, {ann.input_names[0]: x.astype(np.float32)})[0]
+    logits = c.ann(x)
+    if name == "keras":
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = e / e.sum(axis=1, keepdims=True)
+    assert np.allclose(logits, want, atol=1e-5)
+    assert sum(e.convolution is not None for e in c.network.projections) >= 2
+    (source,) = c.network.inputs
+    assert source.shape == (3, 12, 12)
+    v = sl.reference.run(c.network, c.encode(x[:2], 200)).v[:, -1] / 200
+    assert np.abs(v - c.ann(x[:2])).max() < 0.05 * np.ptp(c.ann(x))
 
 
 def test_shapes_that_are_computed_in_the_graph() -> None:
