@@ -2,8 +2,9 @@
 
     python -m examples.mnist_cnn.check [--gateware 300] [--output docs/results/conversion.json]
 
-With ``--gateware`` every state of every neuron at every tick of the first images is compared with simulated gateware, in
-8 ticks, on one core of 16 lanes. The ANN is run by the reference implementation of the ``onnx`` package, which knows nothing of Spikeloom.
+The ANN is run by the reference implementation of the ``onnx`` package, which knows nothing of Spikeloom. With
+``--gateware`` every state of every neuron at every tick of the first images is compared with simulated gateware, in 8
+ticks, on one core of 16 lanes.
 """
 
 from __future__ import annotations
