@@ -56,7 +56,11 @@ class RingMemory(wiring.Component):
         self.space, self.geometry = space, geometry
         self.latency, self.writable = latency, writable
         self.shape = memories.Shape(
-            depth=geometry.depth, width=geometry.layout.width, fast=fast and latency == 1, writable=writable, parts=parts
+            depth=geometry.depth,
+            width=geometry.layout.width,
+            fast=fast and latency == 1,
+            writable=writable,
+            parts=parts,
         )
         address = bits_for(geometry.depth)
         members = {
