@@ -152,7 +152,7 @@ class Walk:
             for turn in range(1, len(loops) + 1):
                 found = move.outer(sought + turn + LOOK_UP_MOVES) + 1
                 went = self._turn(found)
-                move.stop(sought + turn + LOOK_UP_MOVES + 1, went - found)
+                move.stop(sought + turn + LOOK_UP_MOVES + 2, went - found)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:
