@@ -21,17 +21,18 @@ class Accumulator(wiring.Component):
 
         cycle 0  issue     a visit                      -> WORD_ROW (2 cycles, of cycle 1)
               1  join      or a drain, for which the cycle before was kept free
-              2  fetch     its word                     -> WEIGHT (2 cycles, of cycle 3; with payloads of cycle 2)
+              2
               3  locate    which row of which slot, and whether an operation in front adds there, too
-              4  read                                   -> ACCUMULATOR (1 cycle); with payloads: multiply
-              5  select    the RAM's row, or an older result that the RAM has not got yet
-              6  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 7
-              7  write     ACCUMULATOR
+              4  read                                   -> ACCUMULATOR (2 cycles)
+              5            its word (asked 2 cycles ago from WEIGHT); with payloads a cycle earlier, and multiplied
+              6  select    the RAM's row, or an older result that the RAM has not got yet
+              7  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 8
+              8  write     ACCUMULATOR
 
-    The RAM's answer of cycle 5 lacks the writes of the three operations in front, so these are forwarded: hits
+    The RAM's answer of cycle 6 lacks the writes of the four operations in front, so these are forwarded: hits
     on one row in consecutive cycles are exact. Which of them is hit is known in cycle 4 already. So what is not
-    wanted is made zero where that costs nothing, by the reset of a register or of the RAM's output, and the
-    sources are ored: nothing but one such gate lies between the RAM and a register.
+    wanted is made zero where that costs nothing, by the reset of a register or by the RAM, and the sources are ored:
+    nothing but one such gate lies between the RAM and a register.
 
     Members
     -------
@@ -44,7 +45,7 @@ class Accumulator(wiring.Component):
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, ``DRAIN_LATENCY`` (6) cycles after ``drain``: ``sums_valid`` for one cycle, the others until the
+        A drained row, ``DRAIN_LATENCY`` (7) cycles after ``drain``: ``sums_valid`` for one cycle, the others until the
         next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
@@ -54,7 +55,7 @@ class Accumulator(wiring.Component):
         Spaces WEIGHT, WORD_ROW, ACCUMULATOR.
     """
 
-    DRAIN_LATENCY = 6
+    DRAIN_LATENCY = 7
 
     def __init__(self, config: ArrayConfig):
         self.config = config
@@ -81,7 +82,9 @@ class Accumulator(wiring.Component):
         core, payloads = self.config.core, self.config.payload_bits > 0
         geometry = spaces(self.config)
         m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], latency=2)
-        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], writable=True)
+        m.submodules.sums_ram = sums = RingMemory(
+            Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], latency=2, writable=True
+        )
         memories = [weights, sums]
         if core.sparse:
             m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW], latency=2)
@@ -121,40 +124,46 @@ class Accumulator(wiring.Component):
         )
         step()
 
-        # fetch
+        step()
+
+        # locate: where this operation adds, and whether one of the four in front of it adds there, too
         if payloads:
             m.d.comb += weights.address.eq(pipe["word"])
-        step()
-        if not payloads:
-            m.d.comb += weights.address.eq(pipe["word"])
-        pipe.drop("word")
-
-        # locate: where this operation adds, and whether one of the three in front of it adds there, too
         row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
         address = Signal(core.slot_bits + core.row_bits)
         m.d.comb += address.eq(Cat(row, pipe["slot"]))
-        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(4)]
-        ahead_active = [Signal(name=f"ahead_active{n}") for n in range(4)]
-        same = [Signal(name=f"same{n}") for n in range(3)]
+        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(5)]
+        ahead_active = [Signal(name=f"ahead_active{n}") for n in range(5)]
+        same = [Signal(name=f"same{n}") for n in range(4)]
         m.d.sync += [
             Cat(ahead).eq(Cat(address, ahead[:-1])),
             Cat(ahead_active).eq(Cat(active[-1], ahead_active[:-1])),
         ]
-        for n in range(3):
+        for n in range(4):
             m.d.sync += same[n].eq(ahead_active[n] & (ahead[n] == address))
         pipe.set(row=row)
         pipe.drop("slot", "sparse")
         step()
 
         # read
-        hit = [Signal(name=f"hit{n}") for n in range(3)]
-        for n in range(3):
+        if not payloads:
+            m.d.comb += weights.address.eq(pipe["word"])
+        pipe.drop("word")
+        hit = [Signal(name=f"hit{n}") for n in range(4)]
+        for n in range(4):
             m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
         m.d.comb += [sums.address.eq(ahead[0]), sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
         row_shape = self.sums.shape()
-        result = Signal(row_shape)  # of cycle 7: zeros, unless a visit is there
-        oldest = Signal(row_shape)
-        m.d.sync += oldest.eq(Mux(hit[2], result, 0))
+        total = Signal(row_shape)  # of cycle 7
+        result = Signal(row_shape)  # of cycle 8: zeros, unless a visit is there
+        # The results of the operations in front, newest first; each is in cycle 7 or 8 when its register takes it.
+        first, second, third, fourth = (Signal(row_shape, name=f"from{n}") for n in range(4))
+        fourth_kept = Signal(row_shape)
+        adds = Signal()  # a visit is in cycle 7
+        m.d.sync += fourth.eq(Mux(hit[3], result, 0))
+        pipe.set(hit=Cat(hit))
+        step()
+
         stored = data.View(weights.data.shape(), weights.data.as_value())
         lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
         if payloads:  # an event counts as often as its payload says
@@ -163,31 +172,33 @@ class Accumulator(wiring.Component):
             m.d.sync += [product.eq(lane * pipe["payload"]) for product, lane in zip(products, lanes, strict=True)]
             pipe.drop("payload")
             lanes = products
-        pipe.set(newest=hit[0], second=hit[1])
+        hits = pipe["hit"]
+        m.d.sync += [
+            fourth_kept.eq(fourth),
+            third.eq(Mux(hits[2], result, 0)),
+            second.eq(Mux(hits[1] & adds, total, 0)),
+        ]
         step()
 
-        # select: the result of the second operation in front is there now, the one of the third has been kept
+        # select
         present = Signal(row_shape)
-        second = Mux(pipe["second"], result.as_value(), 0)
-        m.d.sync += present.eq(sums.data.as_value() | oldest.as_value() | second)
+        m.d.sync += present.eq(sums.data.as_value() | second.as_value() | third.as_value() | fourth_kept.as_value())
         # A drain adds nothing to what it reads.
         weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
         m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
-        # The operation right in front adds in this cycle: its result is wanted, or not.
-        newest = Signal(row_shape)
-        follows = pipe["newest"]
-        pipe.drop("newest", "second")
+        follows = pipe["hit"][0]
+        pipe.drop("hit")
         step()
 
         # add
         adders = [OrAdd(core.numerics.accumulator_bits, len(added)) for added in weight]
         for n, adder in enumerate(adders):
             m.submodules[f"adder{n}"] = adder
-            m.d.comb += [adder.a.eq(present[n]), adder.b.eq(newest[n]), adder.c.eq(weight[n])]
-        total = Cat(adder.total for adder in adders)
+            m.d.comb += [adder.a.eq(present[n]), adder.b.eq(first[n]), adder.c.eq(weight[n])]
+        m.d.comb += [total.eq(Cat(adder.total for adder in adders)), adds.eq(pipe["visit"])]
         m.d.sync += [
-            newest.eq(Mux(follows & pipe["visit"], total, 0)),
-            result.eq(Mux(pipe["visit"], total, 0)),
+            first.eq(Mux(follows & adds, total, 0)),
+            result.eq(Mux(adds, total, 0)),
             self.sums_valid.eq(pipe["drain"]),
         ]
         with m.If(pipe["drain"]):
@@ -195,11 +206,11 @@ class Accumulator(wiring.Component):
 
         # write; at rest the result is zero
         m.d.comb += [
-            sums.write_enable.eq(ahead_active[3] | self.clear),
-            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[3])),
+            sums.write_enable.eq(ahead_active[4] | self.clear),
+            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[4])),
             sums.write_data.eq(result),
         ]
-        m.d.comb += self.idle.eq(~Cat(active, ahead_active[3]).any())
+        m.d.comb += self.idle.eq(~Cat(active, ahead_active[4]).any())
         return m
 
     def _weight(self, stored: Value) -> Value:

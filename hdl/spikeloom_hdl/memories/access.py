@@ -108,13 +108,17 @@ def pieces(shape: Shape, widest: int = COLUMN_BITS) -> list[Piece]:
     return result
 
 
-def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]]) -> None:
-    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero."""
+def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]], late: bool = False) -> None:
+    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero.
+
+    ``late``: what was read comes out of a register already.
+    """
     columns = -(-shape.width // COLUMN_BITS)
     words = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, value in read:
         # From a block RAM to a register there is time for the way and nothing else.
-        m.d.sync += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
+        domain = m.d.comb if late else m.d.sync
+        domain += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
     answer = words[0]
     for word in words[1:]:
         answer = answer | word

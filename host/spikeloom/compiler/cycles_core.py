@@ -13,9 +13,9 @@ from ..contract.config import CoreConfig
 from ..contract.ring import Register, Space
 from ..image import Image
 
-ADD_CYCLES = 8
+ADD_CYCLES = 9
 """From a visit until its sum is written."""
-ROW_CYCLES = 19
+ROW_CYCLES = 20
 """From the drain of a row to who fired, besides the groups of the row."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
@@ -196,7 +196,7 @@ class Update:
         drains: list[int] = []
         back: list[int] = []  # when each row gave its room back, in order
         for row in range(self._rows):
-            at = self.start + 1 if not row else drains[-1] + self._groups
+            at = self.start if not row else drains[-1] + self._groups
             if row >= self._room:
                 back.sort()
                 at = max(at, back[row - self._room] + 3)
