@@ -15,6 +15,7 @@ class Shape:
         depth: records.
         width: bits of a record. The bus sees columns of 32 bits of it.
         fast: what is read is needed early in the next cycle; otherwise it goes straight to registers.
+        immediate: what is read is there in the same cycle; only LUT RAM can.
         registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
@@ -24,6 +25,7 @@ class Shape:
     width: int
     fast: bool
     writable: bool
+    immediate: bool = False
     registered: bool = False
     parts: int = 1
 
@@ -38,7 +40,8 @@ class Access:
     Attributes
     ----------
     address, enable, zero :
-        Read port of the core: the record is there one cycle later; it stays while ``enable`` is low.
+        Read port of the core: the record is there one cycle later, or at once where ``immediate``; it stays while
+        ``enable`` is low.
         With ``zero`` it becomes 0, whatever ``enable`` says.
     data :
         Driven by the memory: the record, where ``registered`` two cycles later.

@@ -31,7 +31,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     own = shape.registered  # the core's port has the register in the RAM itself
     rows = shape.depth * (2 if own and shape.writable else 1)
     widest = next((width for width, depth in DEPTHS.items() if depth >= rows), None)
-    if shape.depth <= (LUT_RAM_DEPTH if shape.fast and not shape.writable else LUT_RAM_DEEP):
+    if shape.immediate or shape.depth <= (LUT_RAM_DEPTH if shape.fast and not shape.writable else LUT_RAM_DEEP):
         generic.build(m, shape, access, platform, style="distributed")
         return
     if shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable:

@@ -24,6 +24,8 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     Neither RAM has an output that a signal clears, so what is to read as zero passes a gate; there is none where
     nobody ever asks for zeros.
     """
+    if shape.immediate:
+        raise ConfigError("iCE40: there is no LUT RAM: sums_latency must be 1 or 2, not 0")
     if not (shape.fast or shape.writable) and shape.depth > LARGE_DEPTH:
         _large(m, shape, access)
     elif not shape.writable and shape.depth <= REGISTERS_DEPTH:
