@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.ring import Space, spaces
 
-from .adder import OrAdd
+from .arithmetic import OrAdd
 from .bus import BusSignature, share
 from .loops import visit_layout
 from .memory import RingMemory

@@ -7,6 +7,7 @@ from amaranth import *
 from spikeloom.contract.neuron import LATENCY_BITS, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
+from .arithmetic import Multiply
 from .stage import RigidPipeline
 
 FACTOR_BITS = 17
@@ -46,6 +47,7 @@ class NeuronPipeline:
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
+    multiply : how products are made.
     delay : how values wait that are wanted much later, or None: in registers.
     """
 
@@ -53,9 +55,9 @@ class NeuronPipeline:
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
-        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
+        state, parameters, biases, acc, tick, flush, clear, multiply: Multiply, delay: Delay | None = None,
     ):  # fmt: skip
-        self.m, self.numerics, self.delay = m, numerics, delay
+        self.m, self.numerics, self.multiply, self.delay = m, numerics, multiply, delay
         self.aside: dict[str, tuple[Value, int]] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
@@ -102,10 +104,6 @@ class NeuronPipeline:
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         pipe.set(
             active=active,
-            low_u=pipe["alpha"] * self._low(pipe["u"]),
-            low_v=pipe["beta"] * self._low(pipe["v"]),
-            high_u=pipe["alpha"] * self._high(pipe["u"]),
-            high_v=pipe["beta"] * self._high(pipe["v"]),
             delayed=delayed,
             waits=pipe["r"] != 0,
         )
@@ -114,9 +112,14 @@ class NeuronPipeline:
             acc = pipe["acc"]
             pipe.set(acc=Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3]))
             pipe.drop("weight_exponent")
+        products = {}
+        for name, factor in (("u", "alpha"), ("v", "beta")):
+            for part, half in (("low", self._low(pipe[name])), ("high", self._high(pipe[name]))):
+                products[f"{part}_{name}"] = self.multiply(f"{pipe.name}{part}_{name}", pipe[factor], half)
         pipe.drop("alpha", "beta", "latency", "u", "v", "s")
         self._set_aside("v_sub")
         pipe.step()
+        pipe.set(**products)
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""

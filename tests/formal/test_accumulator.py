@@ -199,6 +199,7 @@ BUGS = [
     "forward-1",
     "forward-2",
     "forward-3",
+    "forward-4",
     "forward-not-the-newest",
     "forward-other-slot",
     "sum-narrow",

@@ -125,7 +125,7 @@ class Bench:
         self.slot = 0
         self.reserved: int | None = None  # the row whose place was reserved in the cycle before
         self.due: deque[tuple[int, int, list[int]]] = deque()
-        self.history: deque[tuple[str, tuple[int, int]] | None] = deque([None] * 4, maxlen=4)
+        self.history: deque[tuple[str, tuple[int, int]] | None] = deque([None] * 5, maxlen=5)
         self.met = Counter()  # kinds of neighbours, and their distance
         self.layout = visit_layout(model.config)
         cocotb.start_soon(self._check())
@@ -172,7 +172,7 @@ class Bench:
             self._drive(None)
             await self.edge
         self._drive(None)
-        self.history.extend([None] * 4)
+        self.history.extend([None] * 5)
         while True:
             await self.edge
             if int(self.dut.idle.value):
@@ -253,7 +253,7 @@ async def meets_the_corners(dut) -> None:
     cocotb.log.info("met: %s", dict(MET))
     for first in ("visit", "drain"):
         for second in ("visit", "drain"):
-            for distance in (1, 2, 3):
+            for distance in (1, 2, 3, 4):
                 assert MET[first, second, distance] > 3, (first, second, distance)
     assert MET["visit", "drain", "same row, other slot"] > 3
     assert MET["wrapped"] > 10, "no sum wraps"

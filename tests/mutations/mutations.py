@@ -52,7 +52,7 @@ MUTATIONS = (
     Mutation(
         name="forward-1",
         file="accumulator.py",
-        old='follows & pipe["visit"], total, 0',
+        old="follows & adds, total, 0",
         new="Const(0), total, 0",
         why="two visits of one row in consecutive cycles: the first is lost",
         tests=ACCUMULATOR,
@@ -60,17 +60,25 @@ MUTATIONS = (
     Mutation(
         name="forward-2",
         file="accumulator.py",
-        old="sums.data.as_value() | oldest.as_value() | second",
-        new="sums.data.as_value() | oldest.as_value()",
+        old="second.eq(Mux(hit[1] & adds, total, 0))",
+        new="second.eq(0)",
         why="two visits of one row with a cycle between them: the first is lost",
         tests=ACCUMULATOR,
     ),
     Mutation(
         name="forward-3",
         file="accumulator.py",
-        old="oldest.eq(Mux(hit[2], result, 0))",
-        new="oldest.eq(0)",
+        old="third.eq(Mux(hit[2], result, 0))",
+        new="third.eq(0)",
         why="two visits of one row with two cycles between them: the RAM's answer is not there, and nothing else",
+        tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="forward-4",
+        file="accumulator.py",
+        old='fourth.eq(Mux(pipe["hit"][3], result, 0))',
+        new="fourth.eq(0)",
+        why="two visits of one row with three cycles between them, while the RAM takes two cycles",
         tests=ACCUMULATOR,
     ),
     Mutation(
@@ -131,7 +139,7 @@ MUTATIONS = (
     ),
     Mutation(
         name="sum-narrow",
-        file="adder.py",
+        file="arithmetic.py",
         old="self.total.eq((self.a | self.b) + self.c)",
         new="self.total[:-1].eq((self.a | self.b) + self.c)",
         why="a sum is one bit too narrow",
@@ -140,7 +148,7 @@ MUTATIONS = (
     Mutation(
         name="drain-keeps",
         file="accumulator.py",
-        old='result.eq(Mux(pipe["visit"], total, 0))',
+        old="result.eq(Mux(adds, total, 0))",
         new="result.eq(total)",
         why="a drained row is not zeroed",
         tests=ACCUMULATOR,
@@ -308,8 +316,8 @@ MUTATIONS = (
     Mutation(
         name="emitter-idle",
         file="emitter.py",
-        old="(queue.level == 0) & (waiting == 0) & ~self.flits.valid",
-        new="(queue.level == 0) & (waiting == 0)",
+        old="(queue.level == 0) & (waiting == 0) & ~picked & ~self.flits.valid",
+        new="(queue.level == 0) & (waiting == 0) & ~picked",
         why="idle with a flit on the output: a tick ends before its last spike",
         tests=EMITTER,
     ),

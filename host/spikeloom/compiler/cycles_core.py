@@ -221,7 +221,7 @@ class Update:
         self._queue = [(row, at + self._done) for row, at in enumerate(self.drains) if self._lanes[row]]
         self._row = -1
         self._left: list[tuple[int, int]] = []
-        self._free = self._pop_from = self._pop = 0
+        self._free = self._pop_from = self._pop = self._moved = 0
         self._popped = {}
 
     def next_flit(self) -> tuple[int, int, int] | None:
@@ -239,10 +239,12 @@ class Update:
             if record is not None:
                 key, index, shift = record
                 self._left = [(key, index + (lane << shift)) for lane in reversed(self._lanes[row])]
-                self._free = max(self._free, self._pop + 1)
         key, index = self._left.pop()
-        self._pop_from = max(self._pop_from, self._free + 1)
-        return self._free + 1, key, index
+        # Picked as soon as the one in front has become a flit, and a flit as soon as that one has left.
+        picked = max(self._moved, self._pop + 1)
+        self._pop_from = max(self._pop_from, picked + 1)
+        self._moved = max(picked + 1, self._free)
+        return self._moved + 1, key, index
 
     def accepted(self, at: int) -> None:
         """The flit that was offered last went on its way."""

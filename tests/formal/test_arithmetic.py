@@ -8,7 +8,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom_hdl import adder
+from spikeloom_hdl import arithmetic
 from spikeloom_hdl.boards.build import BitstreamError, run_tool
 from spikeloom_hdl.memories import Chip
 
@@ -21,7 +21,7 @@ class Comparison(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dut = dut = adder.OrAdd(len(self.a), len(self.c))
+        m.submodules.dut = dut = arithmetic.OrAdd(len(self.a), len(self.c))
         m.d.comb += [dut.a.eq(self.a), dut.b.eq(self.b), dut.c.eq(self.c)]
         m.d.comb += self.equal.eq(dut.total == ((self.a | self.b) + self.c)[: len(self.a)])
         return m
@@ -45,6 +45,6 @@ def test_sum(width: int, addend: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [0x555B, 0x5AAA, 0x5559])
 def test_sum_catches(wrong: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adder, "OR_ADD", wrong)
+    monkeypatch.setattr(arithmetic, "OR_ADD", wrong)
     with pytest.raises(BitstreamError, match="yosys"):
         prove(4, 4, tmp_path)
