@@ -11,7 +11,7 @@ from .linear import Combination
 from .nir_flatten import FlatGraph
 from .nir_nodes import NEURONS, kind, number, weight
 from .nir_shapes import Shape
-from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool, pool_input
 
 
 def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:
@@ -61,7 +61,7 @@ def _linear(flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Comb
     if is_pool(node):
         assert incoming is not None
         windows, _, factor = pool(name, node, incoming)
-        result = arriving.pooled(windows, incoming)
+        result = arriving.pooled(windows, pool_input(name, node, incoming))
         return result if factor == 1 else result.scaled(np.full(result.size, factor))
     if kind(node) in ("Affine", "Linear"):
         result = arriving.through(weight(name, node))
