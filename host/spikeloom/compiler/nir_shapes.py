@@ -74,8 +74,8 @@ def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape
         return convolution(name, node, given).target
     if is_pool(node):
         return pool(name, node, incoming)[1]
-    if kind(node) == "Scale":
-        return _scale_shape(number(name, node, "scale").shape, incoming)
+    if kind(node) in ("Scale", "Delay"):
+        return _scale_shape(number(name, node, kind(node).lower()).shape, incoming)
     if kind(node) != "Flatten":
         return incoming
     start, end = (int(axis) % len(incoming) for axis in (node.start_dim if len(incoming) > 1 else 0, node.end_dim))
@@ -85,7 +85,7 @@ def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape
 
 
 def _scale_shape(scale: Shape, incoming: Shape) -> Shape:
-    """A scale's own shape, unless it has axes of length 1 for what it treats alike, as ``(C, 1, 1)``, or no axes."""
+    """The own shape of a scale or delay, unless it has axes of length 1 for what it treats alike, or no axes."""
     alike = len(scale) == len(incoming) and all(n in (1, m) for n, m in zip(scale, incoming, strict=True))
     return incoming if alike or not scale else scale
 
