@@ -35,8 +35,9 @@ def load(
 
     NIR leaves open how a tick is computed. Each reading is an argument, or else a metadata key ``spikeloom.dt``,
     ``spikeloom.decay``, ``spikeloom.reset``, ``spikeloom.fire``, ``spikeloom.delay`` of a node or of the graph, or else
-    NIR's own text; the result's ``assumptions`` list them all. Three things that NIR has no field for are read from
-    metadata of a node only: ``spikeloom.v_min``, ``spikeloom.v_sub`` and ``spikeloom.refractory``.
+    NIR's own text; the result's ``assumptions`` list them all. What NIR has no field for is read from
+    metadata of a node only: ``spikeloom.v_min``, ``spikeloom.v_sub``, ``spikeloom.refractory``, and of an Output
+    ``spikeloom.shows``, ``v`` for the potential.
 
     Args:
         source: a file's path, or a graph.
@@ -86,7 +87,8 @@ def _import(graph: nir.NIRNode, arguments: Mapping[str, object]) -> Network:
         if outputs[name] == name:
             populations.append(_read_out(name, shapes[name], arriving[name], readings))
             projections += _projections(name, arriving[name], shapes[name])
-        if kind(flat.nodes[outputs[name]]) in (*INTEGRATORS, "Output"):
+        told = flat.metadata.get(name, {}).get("spikeloom.shows")
+        if kind(flat.nodes[outputs[name]]) in (*INTEGRATORS, "Output") or told == "v":
             states.append(name)
     for name, node in flat.nodes.items():
         if kind(node) in NEURONS:

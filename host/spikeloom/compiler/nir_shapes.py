@@ -129,6 +129,10 @@ def _check_edge(
         readings.note("repair", f"{given} taken as {wanted}", "axes of size 1", f"{source} -> {target}")
     elif kind(flat.nodes[source]) == "Flatten" and prod(given) == prod(wanted):
         readings.note("repair", "all axes flattened", "its start_dim counts a batch axis, and NIR has none", source)
+    elif kind(flat.nodes[source]) in ("Affine", "Linear", "Delay") and kind(flat.nodes[target]) in NEURONS and (
+        prod(given) == prod(wanted)
+    ):  # fmt: skip
+        readings.note("repair", f"{given} taken as {wanted}", "values in C order", f"{source} -> {target}")
     else:
         hint = ""
         if kind(flat.nodes[target]) in LINEAR and prod(given) == prod(wanted):
