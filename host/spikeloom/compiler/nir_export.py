@@ -18,7 +18,7 @@ import numpy as np
 
 from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.geometry import in_space
-from spikeloom.contract.network import InputKind, Population, Projection, QuantisedNetwork
+from spikeloom.contract.network import Population, Projection, QuantisedNetwork
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, Profile
 
@@ -52,13 +52,13 @@ def beyond(network: QuantisedNetwork) -> list[str]:
     low = network.numerics.state_min
     lines = []
     for p in network.populations:
-        spiking = _spiking(network, p)
+        spiking, a = _spiking(network, p), _integers(p)
         found = {
-            f"reset {_reset_name(p.reset)}": spiking and p.reset is not Reset.VALUE and bool(p.beta.any()),
-            "v_min": bool((p.v_min > low).any()),
-            "refractory": spiking and bool(p.refractory.any()),
-            "v_sub other than the threshold": spiking and _subtracts(p) and bool((p.v_sub != p.theta).any()),
-            "decays, rounded after each tick": any(((x > 0) & (x < DECAY_ONE)).any() for x in (p.alpha, p.beta)),
+            f"reset {_reset_name(p.reset)}": spiking and p.reset is not Reset.VALUE and bool(a["beta"].any()),
+            "v_min": bool((a["v_min"] > low).any()),
+            "refractory": spiking and bool(a["refractory"].any()),
+            "v_sub other than the threshold": spiking and _subtracts(p) and bool((a["v_sub"] != a["theta"]).any()),
+            "decays, rounded after each tick": any(((x > 0) & (x < DECAY_ONE)).any() for x in (a["alpha"], a["beta"])),
         }
         if any(found.values()):
             lines.append(f"{p.name}: {'; '.join(what for what, is_so in found.items() if is_so)}")
@@ -121,26 +121,26 @@ class _Export:
 
     def _neurons(self, p: Population) -> nir.NIRNode:
         shape = in_space(p.shape) if p.name in self.in_space else (p.size,)
-        spiking = _spiking(self.network, p)
-        tau, tau_syn = self._tau(p.beta), self._tau(p.alpha)
-        filtered = bool(p.alpha.any())
-        leak = (p.bias if filtered else p.bias + p.bias_u) * tau / self.dt
+        spiking, a = _spiking(self.network, p), _integers(p)
+        tau, tau_syn = self._tau(a["beta"]), self._tau(a["alpha"])
+        filtered = bool(a["alpha"].any())
+        leak = (a["bias"] if filtered else a["bias"] + a["bias_u"]) * tau / self.dt
         v = {"r": tau / self.dt, "v_leak": leak}
-        fires = {"v_threshold": p.theta, "v_reset": p.v_reset} if spiking else {}
+        fires = {"v_threshold": a["theta"], "v_reset": a["v_reset"]} if spiking else {}
         metadata = {
-            "reset": _reset_name(p.reset), "v_min": p.v_min, "v_sub": p.v_sub, "refractory": p.refractory,
-            "bias_u": p.bias_u,
+            "reset": _reset_name(p.reset), "v_min": a["v_min"], "v_sub": a["v_sub"], "refractory": a["refractory"],
+            "bias_u": a["bias_u"],
         }  # fmt: skip
         kind, fields = "LIF" if spiking else "LI", {"tau": tau, **v, **fires}
         if filtered:
             kind = f"Cuba{kind}"
             fields = {"tau_mem": tau, "tau_syn": tau_syn, "w_in": tau_syn / self.dt, **v, **fires}
-        elif (p.beta == DECAY_ONE).all() and not leak.any():
+        elif (a["beta"] == DECAY_ONE).all() and not leak.any():
             kind, fields = "IF" if spiking else "I", {"r": np.ones(p.size), **fires}
-        elif spiking and not p.beta.any() and not leak.any() and p.reset is Reset.NONE and not p.v_reset.any():
-            kind, fields = "Threshold", {"threshold": p.theta}
+        elif spiking and not a["beta"].any() and not leak.any() and p.reset is Reset.NONE and not a["v_reset"].any():
+            kind, fields = "Threshold", {"threshold": a["theta"]}
         if not spiking:  # an integrator has no fields for these, and they have no effect
-            metadata |= {"theta": p.theta, "v_reset": p.v_reset}
+            metadata |= {"theta": a["theta"], "v_reset": a["v_reset"]}
         arrays = {name: np.asarray(value, dtype=np.float64).reshape(shape) for name, value in fields.items()}
         return getattr(nir, kind)(**arrays, metadata={f"spikeloom.{k}": _short(value) for k, value in metadata.items()})
 
@@ -186,7 +186,7 @@ class _Export:
 
     def _drive(self, d: Any) -> str:
         target = self.network.population(d.target)
-        if target.alpha.any():
+        if _integers(target)["alpha"].any():
             raise NetworkError(
                 f"drive {d.source} -> {d.target}: it goes to the potential past the synaptic current, and no NIR graph "
                 "can say that"
@@ -200,11 +200,12 @@ class _Export:
     def _current_biases(self, weights: list[str]) -> None:
         """A bias of the current comes in with some weights: of a projection, or zeros where there is none."""
         for p in self.network.populations:
-            if not (p.alpha.any() and p.bias_u.any()):
+            a = _integers(p)
+            if not (a["alpha"].any() and a["bias_u"].any()):
                 continue
             into = zip(self.network.projections, weights, strict=True)
             plain = [name for e, name in into if e.target == p.name and not e.convolution and not e.delay]
-            bias = p.bias_u.astype(np.float64)
+            bias = a["bias_u"].astype(np.float64)
             if plain:
                 self.nodes[plain[0]] = nir.Affine(self.nodes[plain[0]].weight, bias)
                 continue
@@ -222,7 +223,12 @@ class _Export:
 
 
 def _spiking(network: QuantisedNetwork, p: Population) -> bool:
-    return bool((p.theta < network.numerics.state_max).any())
+    return bool((_integers(p)["theta"] < network.numerics.state_max).any())
+
+
+def _integers(p: Population) -> dict[str, np.ndarray]:
+    """The parameters of a population, ``(size,)`` each."""
+    return {name: np.asarray(getattr(p, name)) for name in Population.ARRAYS}
 
 
 def _subtracts(p: Population) -> bool:

@@ -44,11 +44,11 @@ def read(path: str | Path) -> nir.NIRGraph:
 
 
 def _build(name: str, fields: Mapping[str, Any]) -> nir.NIRNode:
-    kind = fields.get("type")
+    kind = str(fields.get("type"))
     where = f"node {name} ({kind})" if name else f"the graph ({kind})"
     if kind == "NIRGraph":
         return _graph(name, where, fields)
-    if kind not in nir.ir.__all__ or not isinstance(getattr(nir, str(kind), None), type):
+    if kind not in nir.ir.__all__ or not isinstance(getattr(nir, kind, None), type):
         raise NetworkError(f"{where}: nir {nir.version} knows no such type")
     missing = {field: None for field in LATER_FIELDS.get(kind, ()) if field not in fields}
     try:
