@@ -1,6 +1,7 @@
 """Quantised networks as NIR and back: the same integers, and in other hands the same spikes."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -177,3 +178,27 @@ def test_names_that_files_cannot_hold() -> None:
     )  # fmt: skip
     with pytest.raises(NetworkError, match="a/b: a NIR file cannot hold a '/'"):
         export_nir(renamed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "most"), [("digits", 0.002), ("speech", 0.05), ("digits_direct", 0.0)])
+def test_rounded_decays_are_all_that_others_miss(name: str, most: float) -> None:
+    """The exported examples in real numbers: few spikes differ from the golden model's, and no decision."""
+    folder = Path(__file__).parents[2] / "examples" / name
+    with np.load(folder / "samples.npz") as file:
+        x, kind = file["spikes" if "spikes" in file else "x"][:50], str(file["kind"]) if "kind" in file else None
+    quantised = sl.quantise(load(folder / f"{name}.nir"), x, weight_bits=8, input_kind=kind)
+    exported = load(export_nir(quantised))
+    golden = sl.golden.run(quantised, x)
+    run = sl.reference.run(exported, x.reshape(*x.shape[:2], *exported.inputs[0].shape))
+    differ = sum((p.spikes != run.populations[n].spikes).sum() for n, p in golden.populations.items())
+    spikes = sum(p.spikes.sum() for p in golden.populations.values())
+    print(f"{name}: {differ} of {spikes} spikes differ")
+    assert spikes > 1000
+    assert differ <= most * spikes
+
+    def decided(result) -> np.ndarray:
+        scores = result.counts if result.counts is not None else result.v[:, -1]
+        return np.asarray(scores).reshape(len(x), -1).argmax(axis=1)
+
+    assert (decided(golden) == decided(run)).all()

@@ -36,7 +36,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    path = session.config.getoption("--record")
+    path = session.config.getoption("--record", default=None)
     if path is None or MISSING:
         return
     result = {
