@@ -28,6 +28,9 @@ from .readings import RESETS
 NEVER_DECAYS = 2.0**60
 """Ticks of a time constant that stands for none: in double and single precision ``1 - 1 / NEVER_DECAYS`` is 1."""
 
+IN_FIELDS = ("alpha", "beta", "theta", "v_reset", "bias")
+"""Parameters of a population that NIR's own fields hold; the others are metadata."""
+
 SNNTORCH_DT = 1e-4
 """The tick that snnTorch assumes; others take it as an argument."""
 
@@ -60,6 +63,8 @@ def beyond(network: QuantisedNetwork) -> list[str]:
             "v_sub other than the threshold": spiking and _subtracts(p) and bool((a["v_sub"] != a["theta"]).any()),
             "decays, rounded after each tick": any(((x > 0) & (x < DECAY_ONE)).any() for x in (a["alpha"], a["beta"])),
         }
+        known = (*IN_FIELDS, "v_min", "v_sub", "refractory", "bias_u")
+        found |= {name: bool(value.any()) for name, value in a.items() if name not in known}
         if any(found.values()):
             lines.append(f"{p.name}: {'; '.join(what for what, is_so in found.items() if is_so)}")
     lines += [f"{d.source} -> {d.target}: products of currents, rounded each tick" for d in network.drives]
@@ -127,10 +132,7 @@ class _Export:
         leak = (a["bias"] if filtered else a["bias"] + a["bias_u"]) * tau / self.dt
         v = {"r": tau / self.dt, "v_leak": leak}
         fires = {"v_threshold": a["theta"], "v_reset": a["v_reset"]} if spiking else {}
-        metadata = {
-            "reset": _reset_name(p.reset), "v_min": a["v_min"], "v_sub": a["v_sub"], "refractory": a["refractory"],
-            "bias_u": a["bias_u"],
-        }  # fmt: skip
+        metadata = {"reset": _reset_name(p.reset), **{n: value for n, value in a.items() if n not in IN_FIELDS}}
         kind, fields = "LIF" if spiking else "LI", {"tau": tau, **v, **fires}
         if filtered:
             kind = f"Cuba{kind}"

@@ -17,7 +17,7 @@ from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.network import Population, QuantisedNetwork
 from spikeloom.contract.numerics import DECAY_ONE
 
-from .nir_export import export_nir
+from .nir_export import IN_FIELDS, export_nir
 from .nir_file import read
 
 KEY = "spikeloom.network"
@@ -84,7 +84,7 @@ def _population(node: nir.NIRNode, size: int, dt: float) -> dict[str, np.ndarray
         "alpha": _whole(alpha), "beta": _whole(beta), "theta": _whole(_numbers(threshold, size)),
         "v_reset": _whole(_numbers(getattr(node, "v_reset", told["v_reset"] or 0), size)),
         "bias": _whole(bias), "bias_u": _whole(bias_u),
-        **{name: _whole(_numbers(told[name], size)) for name in ("v_min", "v_sub", "refractory")},
+        **{name: _whole(_numbers(told[name], size)) for name in told if name not in (*IN_FIELDS, "bias_u")},
     }  # fmt: skip
 
 
