@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import DT, RandomGraph, random_graph, random_samples
 
+import spikeloom as sl
 from spikeloom import reference
 from spikeloom.compiler.graph import Network
 from spikeloom.compiler.nir_import import load
@@ -107,3 +108,20 @@ def test_planted_faults_are_found(fault: str) -> None:
         except AssertionError:  # a loop that is not late any more
             found += 1
     assert found > 0
+
+
+def test_golden_in_16_bits_is_close_and_maps() -> None:
+    """The whole way: import, quantise, run in integers, compile for one core and for four."""
+    spikes, differ = 0, 0
+    for seed in range(8):
+        made, x = draw(seed)
+        network = load(made.graph(), dt=DT)
+        samples = {name: a[None] for name, a in x.items()}
+        quantised = sl.quantise(network, samples, weight_bits=16)
+        want, got = reference.run(network, samples), sl.golden.run(quantised, samples)
+        spikes += sum(int(p.spikes.sum()) for p in want.populations.values())
+        differ += sum(int((p.spikes != got.populations[name].spikes).sum()) for name, p in want.populations.items())
+        for target in ("auto", "auto:2x2"):
+            assert sl.compile(quantised, target).network is quantised
+    assert spikes > 100
+    assert differ < 0.05 * spikes
