@@ -41,7 +41,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     result = {
         "date": date.today().isoformat(),
-        "command": "make interop",
+        "command": f"python -m pytest {' '.join(session.config.invocation_params.args)}",
         "machine": f"{platform.machine()}, Python {sys.version.split()[0]}",
         "versions": {package: version(package) for package in VERSIONS},
         "tests": outcomes,
