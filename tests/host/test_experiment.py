@@ -126,6 +126,9 @@ def test_from_the_command_line(tmp_path: Path, files: list[str]) -> None:
     assert set(made["hashes"]) == {"network", "samples", "expected"}
     assert invoke("verify", str(path))["compared"] == 3 * 20 * 4
     change(path, "expected/spikes/output", lambda a: ~a)
+    invoke("export", str(path), "-o", str(tmp_path / "again.nir"))  # a command takes the network out of the file
+    network = open_experiment(path).network
+    assert (import_quantised(tmp_path / "again.nir").projections[0].weights == network.projections[0].weights).all()
     found = invoke("verify", str(path), status=1)
     assert (found["good"], found["differences"]) == (False, 3 * 20 * 4)
     assert "expected: sha256" in found["damage"][0]
@@ -146,3 +149,10 @@ def test_on_gateware_too(saved: Path) -> None:
     found = invoke("verify", str(saved), "-t", "auto:1x1")
     assert found["good"]
     assert found["compared"] == 2 * verify_experiment(saved).compared
+
+
+@pytest.mark.parametrize("command", ["experiment", "export"])
+def test_commands_have_help(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output

@@ -15,6 +15,7 @@ from ..compiler.nir_quantised import import_quantised, is_quantised
 from ..compiler.quantise import quantise
 from ..contract.errors import ImageError, NetworkError, SampleError
 from ..contract.network import QuantisedNetwork
+from ..experiment import is_experiment, open_experiment
 from ..image import Image, open_image
 from .show import console
 
@@ -65,6 +66,8 @@ def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readin
     """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed."""
     if path.suffix == ".nir" and path.is_file() and is_quantised(path):
         return import_quantised(path)
+    if is_experiment(path):
+        return open_experiment(path).network
     if path.suffix != ".npz":
         network = load(path, **readings)
         console.print(network.summary(), markup=False)
