@@ -19,19 +19,22 @@ class Accumulator(wiring.Component):
 
     ::
 
-        cycle 0  issue     a visit                      -> WORD_ROW (2 cycles, of cycle 1)
-              1  join      or a drain, for which the cycle before was kept free
-              2  fetch     its word                     -> WEIGHT (2 cycles, of cycle 3; with payloads of cycle 2)
-              3  locate    which row of which slot, and whether an operation in front adds there, too
-              4  read                                   -> ACCUMULATOR (1 cycle); with payloads: multiply
-              5  select    the RAM's row, or an older result that the RAM has not got yet
-              6  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 7
-              7  write     ACCUMULATOR
+        cycle 0      issue     a visit                      -> WORD_ROW (2 cycles, of cycle 1)
+              1      join      or a drain, for which the cycle before was kept free
+              2
+              3      locate    which row of which slot, and whether an operation in front adds there, too
+              4      read                               -> ACCUMULATOR (L cycles)
+              4 + L  select    the RAM's row, or an older result that the RAM has not got yet
+              5 + L  add       newest sums + weights; a drained row leaves on ``sums`` as registers of the next cycle
+              6 + L  write     ACCUMULATOR
 
-    The RAM's answer of cycle 5 lacks the writes of the three operations in front, so these are forwarded: hits
-    on one row in consecutive cycles are exact. Which of them is hit is known in cycle 4 already. So what is not
-    wanted is made zero where that costs nothing, by the reset of a register or of the RAM's output, and the
-    sources are ored: nothing but one such gate lies between the RAM and a register.
+    L is ``sums_latency``. WEIGHT is asked so that its answer (2 cycles) is there in ``select``, with payloads a cycle
+    earlier, to be multiplied.
+
+    What is read lacks the writes of the L + 2 operations in front, so these are forwarded: hits on one row in
+    consecutive cycles are exact. Which of them is hit is known in cycle 4 already. So what is not wanted is made zero
+    where that costs nothing, by the reset of a register or by the RAM, and the sources are ored: nothing but one such
+    gate lies between the RAM and a register.
 
     Members
     -------
@@ -44,8 +47,8 @@ class Accumulator(wiring.Component):
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, ``DRAIN_LATENCY`` (6) cycles after ``drain``: ``sums_valid`` for one cycle, the others until the
-        next one.
+        A drained row, ``drain_latency`` (5 + L) cycles after ``drain``: ``sums_valid`` for one cycle, the others until
+        the next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -54,11 +57,10 @@ class Accumulator(wiring.Component):
         Spaces WEIGHT, WORD_ROW, ACCUMULATOR.
     """
 
-    DRAIN_LATENCY = 6
-
     def __init__(self, config: ArrayConfig):
         self.config = config
         core = config.core
+        self.drain_latency = 5 + core.sums_latency
         super().__init__(
             {
                 "visits": In(stream.Signature(visit_layout(config))),
@@ -81,7 +83,9 @@ class Accumulator(wiring.Component):
         core, payloads = self.config.core, self.config.payload_bits > 0
         geometry = spaces(self.config)
         m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], latency=2)
-        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], writable=True)
+        m.submodules.sums_ram = sums = RingMemory(
+            Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], latency=core.sums_latency, fast=False, writable=True
+        )
         memories = [weights, sums]
         if core.sparse:
             m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW], latency=2)
@@ -91,8 +95,22 @@ class Accumulator(wiring.Component):
 
         pipe = RigidPipeline(m, "stage")
         active: list[Value] = []
+        latency = core.sums_latency
+        select = 4 + latency
+        stored = data.View(weights.data.shape(), weights.data.as_value())
+        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
 
         def step() -> None:
+            """On to the next cycle; what has to do with weights falls into different ones."""
+            if pipe.stage == select - weights.latency - payloads:
+                m.d.comb += weights.address.eq(pipe["word"])
+                pipe.drop("word")
+            if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says
+                wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
+                for n, lane in enumerate(lanes):
+                    lanes[n] = Signal(wide, name=f"product{n}")
+                    m.d.sync += lanes[n].eq(lane * pipe["payload"])
+                pipe.drop("payload")
             pipe.step()
             active.append(pipe["visit"] | pipe["drain"])
 
@@ -120,74 +138,58 @@ class Accumulator(wiring.Component):
             sparse=pipe["sparse"] & ~self.drain,
         )
         step()
-
-        # fetch
-        if payloads:
-            m.d.comb += weights.address.eq(pipe["word"])
         step()
-        if not payloads:
-            m.d.comb += weights.address.eq(pipe["word"])
-        pipe.drop("word")
 
-        # locate: where this operation adds, and whether one of the three in front of it adds there, too
+        # locate: where this operation adds, and whether one of those in front of it adds there, too
+        behind = latency + 2  # operations that have not been written when this one reads
         row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
         address = Signal(core.slot_bits + core.row_bits)
         m.d.comb += address.eq(Cat(row, pipe["slot"]))
-        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(4)]
-        ahead_active = [Signal(name=f"ahead_active{n}") for n in range(4)]
-        same = [Signal(name=f"same{n}") for n in range(3)]
+        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
+        ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
+        same = [Signal(name=f"same{n}") for n in range(behind)]
         m.d.sync += [
             Cat(ahead).eq(Cat(address, ahead[:-1])),
             Cat(ahead_active).eq(Cat(active[-1], ahead_active[:-1])),
         ]
-        for n in range(3):
+        for n in range(behind):
             m.d.sync += same[n].eq(ahead_active[n] & (ahead[n] == address))
         pipe.set(row=row)
         pipe.drop("slot", "sparse")
         step()
 
         # read
-        hit = [Signal(name=f"hit{n}") for n in range(3)]
-        for n in range(3):
+        hit = [Signal(name=f"hit{n}") for n in range(behind)]
+        for n in range(behind):
             m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
         m.d.comb += [sums.address.eq(ahead[0]), sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
         row_shape = self.sums.shape()
-        result = Signal(row_shape)  # of cycle 7: zeros, unless a visit is there
-        oldest = Signal(row_shape)
-        m.d.sync += oldest.eq(Mux(hit[2], result, 0))
-        stored = data.View(weights.data.shape(), weights.data.as_value())
-        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
-        if payloads:  # an event counts as often as its payload says
-            wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
-            products = [Signal(wide, name=f"product{n}") for n in range(core.lanes)]
-            m.d.sync += [product.eq(lane * pipe["payload"]) for product, lane in zip(products, lanes, strict=True)]
-            pipe.drop("payload")
-            lanes = products
-        pipe.set(newest=hit[0], second=hit[1])
-        step()
+        total = Signal(row_shape)  # of the cycle of add
+        result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
+        adds = Signal()  # a visit adds in this cycle
+        pipe.set(hit=Cat(hit))
+        older = self._older(m, pipe, step, total, result, adds)
 
-        # select: the result of the second operation in front is there now, the one of the third has been kept
+        # select
         present = Signal(row_shape)
-        second = Mux(pipe["second"], result.as_value(), 0)
-        m.d.sync += present.eq(sums.data.as_value() | oldest.as_value() | second)
+        m.d.sync += present.eq(sums.data.as_value() | older)
         # A drain adds nothing to what it reads.
         weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
         m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
-        # The operation right in front adds in this cycle: its result is wanted, or not.
-        newest = Signal(row_shape)
-        follows = pipe["newest"]
-        pipe.drop("newest", "second")
+        follows = pipe["hit"][0]
+        pipe.drop("hit")
         step()
 
-        # add
+        # add: the operation right in front did so a cycle ago
+        newest = Signal(row_shape)
         adders = [OrAdd(core.numerics.accumulator_bits, len(added)) for added in weight]
         for n, adder in enumerate(adders):
             m.submodules[f"adder{n}"] = adder
             m.d.comb += [adder.a.eq(present[n]), adder.b.eq(newest[n]), adder.c.eq(weight[n])]
-        total = Cat(adder.total for adder in adders)
+        m.d.comb += [total.eq(Cat(adder.total for adder in adders)), adds.eq(pipe["visit"])]
         m.d.sync += [
-            newest.eq(Mux(follows & pipe["visit"], total, 0)),
-            result.eq(Mux(pipe["visit"], total, 0)),
+            newest.eq(Mux(follows & adds, total, 0)),
+            result.eq(Mux(adds, total, 0)),
             self.sums_valid.eq(pipe["drain"]),
         ]
         with m.If(pipe["drain"]):
@@ -195,12 +197,29 @@ class Accumulator(wiring.Component):
 
         # write; at rest the result is zero
         m.d.comb += [
-            sums.write_enable.eq(ahead_active[3] | self.clear),
-            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[3])),
+            sums.write_enable.eq(ahead_active[-1] | self.clear),
+            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[-1])),
             sums.write_data.eq(result),
         ]
-        m.d.comb += self.idle.eq(~Cat(active, ahead_active[3]).any())
+        m.d.comb += self.idle.eq(~Cat(active, ahead_active[-1]).any())
         return m
+
+    def _older(self, m: Module, pipe: RigidPipeline, step, total: Value, result: Value, adds: Value) -> Value:
+        """Steps on to ``select``; the result that is wanted of the second operation in front or of an older one.
+
+        Each is taken when it is in the cycle of ``add`` (``total``) or the one behind (``result``), and kept.
+        """
+        latency = self.config.core.sums_latency
+        if latency == 0:
+            return Mux(pipe["hit"][1], result, 0)
+        second, third, fourth, kept = (Signal(self.sums.shape(), name=f"from{n}") for n in (2, 3, 4, 5))
+        if latency == 2:
+            m.d.sync += [fourth.eq(Mux(pipe["hit"][3], result, 0)), kept.eq(fourth)]
+            step()
+        hit = pipe["hit"]
+        m.d.sync += [second.eq(Mux(hit[1] & adds, total, 0)), third.eq(Mux(hit[2], result, 0))]
+        step()
+        return second.as_value() | third.as_value() | (kept.as_value() if latency == 2 else 0)
 
     def _weight(self, stored: Value) -> Value:
         """The value of a stored weight; a single bit stands for plus or minus one."""

@@ -12,9 +12,9 @@ class Drain(wiring.Component):
     """Drains the rows in use, phase by phase, a row every ``groups`` cycles while the emitter has room for its spikes.
 
     A tick begins with phase 0: the slot moves on, the tick counts, and the rows begin with row 0. A later phase goes
-    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row, 3 from a place that is
-    given back to the row that waited for it. All is in registers: what the accumulator takes in a cycle hangs on
-    ``reserve``, and the whole walker hangs on that.
+    on with the row behind those of the phase before. The first row is drained in the cycle of ``start``; a row that
+    waited for a place 3 cycles after that is given back. ``reserve`` is a register: what the accumulator takes in a
+    cycle hangs on it, and the whole walker hangs on that.
 
     A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or leaves the queue.
 
@@ -31,7 +31,7 @@ class Drain(wiring.Component):
     popped : ``In(1)``
         A row has left the emitter's queue.
     reserve : ``Out(1)``
-        A row is to be drained in the next cycle; the first one of a phase comes without, since no event is under way.
+        A row is to be drained in the next cycle. Those that begin a phase come without: no event is under way then.
     drain, row : ``Out(...)``
         Drain this row now.
     stalled : ``Out(1)``
@@ -62,7 +62,7 @@ class Drain(wiring.Component):
                 "row": Out(core.row_bits),
                 "stalled": Out(1),
                 "busy": Out(1),
-                "slot": Out(core.slot_bits, init=core.slots - 1),
+                "slot": Out(core.slot_bits),
                 "tick": Out(LATENCY_BITS),
                 "flushing": Out(LATENCY_BITS),
             }
@@ -75,39 +75,53 @@ class Drain(wiring.Component):
         rows = Array(self.rows)[self.phase] if core.phases > 1 else self.rows[0]
 
         left = Signal(core.count_bits)  # to reserve
-        following = Signal(core.row_bits)  # the row to drain next
+        drain, row = Signal(), Signal(core.row_bits)
+        following = Signal(core.row_bits)  # the row behind that
+        slot = Signal(core.slot_bits, init=core.slots - 1)
         pause = Signal(bits_for(core.groups))
         room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
-        due, goes, begins, second = Signal(), Signal(), Signal(), Signal()
+        due, goes, moves = Signal(), Signal(), Signal()
         m.d.comb += [
             due.eq((left != 0) & (pause == 0)),
             goes.eq(due & (room != 0)),
-            # While idle there is room for two.
-            begins.eq(self.start & (rows != 0)),
-            second.eq(self.start & (rows > 1) if core.groups == 1 else 0),
+            moves.eq(self.start & first),
             self.stalled.eq(due & (room == 0)),
-            self.busy.eq((left != 0) | self.reserve | self.drain),
+            self.busy.eq((left != 0) | self.reserve | drain),
+        ]
+        # What comes so soon after the start that it has to be decided there. While idle all places are free.
+        begins, second, third = Signal(), Signal(), Signal()
+        m.d.comb += [
+            begins.eq(self.start & (rows != 0)),
+            second.eq((self.start & (rows > 1)) if core.groups <= 2 else 0),
+            third.eq((self.start & (rows > 2)) if core.groups == 1 and core.spike_fifo > 2 else 0),
+        ]
+        at_once, soon = (second, third) if core.groups == 1 else (Const(0), second)
+        first_row = Mux(first, 0, following)
+        m.d.comb += [
+            self.drain.eq(drain | begins),
+            self.row.eq(Mux(self.start, first_row, row)),
+            self.slot.eq(slot + moves),
         ]
         given_back = (self.finished & ~self.fired) + self.popped
         m.d.sync += [
-            self.reserve.eq(goes | second),
-            self.drain.eq(self.reserve | begins),
-            room.eq(room - (goes | begins) - second + given_back),
+            self.reserve.eq(goes | soon),
+            drain.eq(self.reserve | at_once),
+            room.eq(room - (goes | begins) - second - third + given_back),
         ]
         with m.If(pause != 0):
             m.d.sync += pause.eq(pause - 1)
         with m.If(goes):
             m.d.sync += [left.eq(left - 1), pause.eq(core.groups - 1)]
         with m.If(self.reserve):
-            m.d.sync += [self.row.eq(following), following.eq(following + 1)]
+            m.d.sync += [row.eq(following), following.eq(following + 1)]
 
         started = Signal()  # since the reset
         with m.If(self.start):
-            row = Mux(first, 0, following)
-            m.d.sync += [self.row.eq(row), following.eq(row + begins), self.flushing.eq(self.flush)]
-            m.d.sync += [left.eq(rows - begins - second), pause.eq(max(0, core.groups - 2))]
+            m.d.sync += [row.eq(first_row + 1), following.eq(first_row + begins + at_once)]
+            m.d.sync += [left.eq(rows - begins - second - third), self.flushing.eq(self.flush)]
+            m.d.sync += pause.eq(1 if core.groups == 2 else max(0, core.groups - 3))
             with m.If(first):
-                m.d.sync += [self.slot.eq(self.slot + 1), started.eq(1)]
+                m.d.sync += [slot.eq(slot + 1), started.eq(1)]
                 with m.If(started & (self.tick != NEVER - 1)):
                     m.d.sync += self.tick.eq(self.tick + 1)
         with m.If(self.reset_state):

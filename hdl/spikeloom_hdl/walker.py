@@ -25,10 +25,10 @@ class Walker(wiring.Component):
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
     is in the register after the next one, before anything is made of it. They move together, and stand while
-    :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its key, ``opened`` for each coordinate of its
-    projection, with all behind them: so a projection takes as many cycles as it has coordinates, and walks that are as
-    long as that follow each other without a gap. An event without synapses costs no visit. Latency from an event to
-    its first visit: 11 cycles and one for each coordinate.
+    :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its
+    key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes as many cycles
+    as it has coordinates, and walks that are as long as that follow each other without a gap. An event without
+    synapses costs no visit. Latency from an event to its first visit: 11 cycles and one for each coordinate.
 
     Members
     -------

@@ -29,7 +29,7 @@ CASES = {
         numerics=Numerics(weight_bits=8, accumulator_bits=12),
     ),
     "1 lane, no sparse walks": CoreConfig(
-        lanes=1, rows=8, words=16, slots=2, numerics=Numerics(weight_bits=16, accumulator_bits=17)
+        lanes=1, rows=8, words=16, slots=2, sums_latency=1, numerics=Numerics(weight_bits=16, accumulator_bits=17)
     ),
     "32 lanes, 1-bit weights": CoreConfig(
         lanes=32,
@@ -41,13 +41,14 @@ CASES = {
         numerics=Numerics(weight_bits=1, accumulator_bits=12),
     ),
     "2 lanes, 1-bit weights, long payloads": CoreConfig(
-        lanes=2, rows=5, words=20, slots=4, numerics=Numerics(weight_bits=1, accumulator_bits=12)
+        lanes=2, rows=5, words=20, slots=4, sums_latency=0, numerics=Numerics(weight_bits=1, accumulator_bits=12)
     ),
     "5 lanes, 2-bit weights": CoreConfig(
         lanes=5,
         rows=2,
         words=20,
         slots=4,
+        sums_latency=0,
         entries=9,
         sparse=True,
         numerics=Numerics(weight_bits=2, accumulator_bits=12),
@@ -119,7 +120,7 @@ class Bench:
     def __init__(self, dut, model: Model, bus: BusDriver):
         self.dut, self.model, self.bus = dut, model, bus
         self.edge = RisingEdge(dut.clk)
-        self.latency = Accumulator.DRAIN_LATENCY
+        self.latency = Accumulator(model.config).drain_latency
         self.payloads = np.random.default_rng(1)
         self.slot = 0
         self.reserved: int | None = None  # the row whose place was reserved in the cycle before

@@ -59,7 +59,9 @@ class Behind:
             assert not (stalled and int(dut.reserve.value)), "a row is reserved that has no room"
             stalled = bool(int(dut.stalled.value))
             if int(dut.drain.value):
-                assert self.reserved or not self.at, "a row behind the first one comes without a free place"
+                assert self.reserved or len(self.at) < (2 if self.core.groups == 1 else 1), (
+                    "a row behind the first one comes without a free place"
+                )
                 self.rows.append((int(dut.slot.value), int(dut.row.value)))
                 self.at.append(self.cycle)
                 self._working.append(self.cycle + latency)
@@ -95,7 +97,7 @@ async def drains_the_rows_of_each_phase(dut, fires: float, leaves: float) -> Non
             await cycles(dut, 1)
             dut.start.value, dut.flush.value = 0, int(rng.integers(0, NEVER))
             await cycles(dut, 1)
-            assert int(dut.busy.value) == (counts[phase] > 0)
+            assert int(dut.busy.value) == (counts[phase] > 1)
             while not behind.idle:
                 await cycles(dut, 1)
             assert behind.rows == [(slot, row + n) for n in range(counts[phase])], phase

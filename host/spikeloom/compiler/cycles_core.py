@@ -13,10 +13,10 @@ from ..contract.config import CoreConfig
 from ..contract.ring import Register, Space
 from ..image import Image
 
-ADD_CYCLES = 8
-"""From a visit until its sum is written."""
-ROW_CYCLES = 19
-"""From the drain of a row to who fired, besides the groups of the row."""
+ADD_CYCLES = 7
+"""From a visit until its sum is written, besides the latency of the sums' RAM."""
+ROW_CYCLES = 18
+"""From the drain of a row to who fired, besides that latency and the groups of the row."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
 
@@ -174,7 +174,7 @@ class Walk:
             at, n = at + 1, n + 1
         self._next_reserved = n
         self._last_visit = at + visits
-        self.idle = max(self.idle, self._last_visit + ADD_CYCLES)
+        self.idle = max(self.idle, self._last_visit + ADD_CYCLES + self.tables.core.sums_latency)
 
 
 class Update:
@@ -186,7 +186,7 @@ class Update:
         self._groups, self._room = core.groups, core.spike_fifo
         self._row0 = sum(tables.rows[:phase])
         self._rows = tables.rows[phase]
-        self._done = ROW_CYCLES + core.groups  # from a drain to who fired
+        self._done = ROW_CYCLES + core.sums_latency + core.groups  # from a drain to who fired
         self._lanes = [np.flatnonzero(fired[self._row0 + row]).tolist() for row in range(self._rows)]
         self._popped: dict[int, int] = {}
         self.drains = self._times()
@@ -196,7 +196,7 @@ class Update:
         drains: list[int] = []
         back: list[int] = []  # when each row gave its room back, in order
         for row in range(self._rows):
-            at = self.start + 1 if not row else drains[-1] + self._groups
+            at = self.start if not row else drains[-1] + self._groups
             if row >= self._room:
                 back.sort()
                 at = max(at, back[row - self._room] + 3)
