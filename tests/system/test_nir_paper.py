@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import spikeloom as sl
+from spikeloom.compiler.sizing import size_array
 
 FOLDER = Path(__file__).parents[2] / "examples" / "nir_paper"
 
@@ -101,6 +102,12 @@ def test_nmnist_on_gateware_decides_as_in_float() -> None:
     with np.load(FOLDER.parent / "nmnist" / "samples60.npz") as file:
         samples, labels = file["spikes"], file["labels"]
     quantised = sl.quantise(sl.load(FOLDER.parent / "nmnist" / "cnn_sinabs.nir"), samples[:2], weight_bits=8)
-    with sl.connect("sim", sl.compile(quantised, "auto:2x2")) as board:
-        decided = np.concatenate([board.run(samples[n : n + 1]).counts.argmax(axis=1) for n in range(len(samples))])
-    assert (decided == labels).mean() >= 0.99
+    golden = sl.golden.run(quantised, samples)
+    decided = []
+    with sl.connect("sim", sl.compile(quantised, size_array(quantised, 1, 1, 8))) as board:
+        for n in range(len(samples)):
+            result = board.run(samples[n : n + 1])
+            assert (result.spikes == golden.spikes[n : n + 1]).all(), f"recording {n}"
+            decided.append(int(result.counts.argmax()))
+            print(f"recording {n}: {labels[n]}, decided {decided[-1]}, {int(result.cycles.sum())} cycles", flush=True)
+    assert (np.array(decided) == labels).mean() >= 0.99
