@@ -8,7 +8,7 @@ JOBS   ?= 2
 export AMARANTH_USE_YOSYS := builtin
 export YOWASP_CACHE_DIR ?= $(CURDIR)/$(VENV)/yowasp-cache
 
-.PHONY: demo test test-full lint bench mutations formal clean
+.PHONY: demo test test-full lint bench mutations formal interop clean
 
 demo: $(READY)
 	$(BIN)/spikeloom demo
@@ -36,6 +36,14 @@ mutations: $(READY)
 formal: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) tests/formal
 
+# Norse, snnTorch and sinabs on random NIR graphs; they bring torch, so they have an environment of their own.
+INTEROP := .venv-interop
+interop:
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --editable '.[test,interop]'
+	$(INTEROP)/bin/pip install --quiet --no-deps sinabs==3.1.3
+	$(INTEROP)/bin/python -m pytest tests/interop --record docs/results/interop.json
+
 # Icarus checks the generated Verilog as a second opinion; it has no package on PyPI.
 .PHONY: iverilog
 iverilog:
@@ -49,4 +57,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build generated
+	rm -rf $(VENV) $(INTEROP) build generated

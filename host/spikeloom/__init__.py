@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 
     from . import reference as reference
     from .compiler.compile import compile as compile
+    from .compiler.nir_export import export_nir as export_nir
     from .compiler.nir_import import load as load
+    from .compiler.nir_quantised import import_quantised as import_quantised
     from .compiler.quantise import quantise as quantise
     from .connection import connect as connect
     from .contract.config import ArrayConfig as ArrayConfig
     from .contract.config import CoreConfig as CoreConfig
     from .contract.errors import SpikeloomError as SpikeloomError
     from .contract.network import QuantisedNetwork as QuantisedNetwork
+    from .experiment import open_experiment as open_experiment
+    from .experiment import save_experiment as save_experiment
+    from .experiment import verify_experiment as verify_experiment
     from .image import Image as Image
     from .image import open_image as open_image
 
@@ -42,12 +47,17 @@ _HOMES = {
     "SpikeloomError": "spikeloom.contract.errors",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
+    "export_nir": "spikeloom.compiler.nir_export",
     "golden": "spikeloom_sim.golden",
+    "import_quantised": "spikeloom.compiler.nir_quantised",
     "load": "spikeloom.compiler.nir_import",
+    "open_experiment": "spikeloom.experiment",
     "open_image": "spikeloom.image",
     "quantise": "spikeloom.compiler.quantise",
     "reference": "spikeloom.reference",
+    "save_experiment": "spikeloom.experiment",
     "verify": "spikeloom_sim.verify",
+    "verify_experiment": "spikeloom.experiment",
 }
 
 __all__ = sorted(_HOMES)  # pyright: ignore

@@ -21,6 +21,7 @@ def main() -> None:
         build,
         compile,
         demo,
+        experiment,
         generate,
         report,
         run,

@@ -24,7 +24,7 @@ Target = Annotated[str, typer.Option("--target", "-t", help="A board's name, or 
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Use the first samples only.")]
 BoardName = Annotated[str, typer.Option("--board", "-b", help="sim, sim-pins or serial:PORT.")]
 Dt = Annotated[float | None, typer.Option(help="Seconds a tick, where the file does not say.")]
-Decay = Annotated[str | None, typer.Option(help="euler or exact, where the file does not say.")]
+Decay = Annotated[str | None, typer.Option(help="euler, exact or exact_decay, where the file does not say.")]
 Reset = Annotated[str | None, typer.Option(help="value, subtract, subtract_delayed or none.")]
 Fire = Annotated[str | None, typer.Option(help="'>' or '>='.")]
 WeightBits = Annotated[int, typer.Option(help="1, 2, 4, 8 or 16.")]

@@ -11,9 +11,11 @@ import numpy as np
 
 from ..compiler.compile import compile as compile_network
 from ..compiler.nir_import import load
+from ..compiler.nir_quantised import import_quantised, is_quantised
 from ..compiler.quantise import quantise
 from ..contract.errors import ImageError, NetworkError, SampleError
 from ..contract.network import QuantisedNetwork
+from ..experiment import is_experiment, open_experiment
 from ..image import Image, open_image
 from .show import console
 
@@ -62,6 +64,10 @@ def open_samples(path: Path, limit: int | None = None) -> Data:
 
 def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readings: Any) -> QuantisedNetwork:
     """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed."""
+    if path.suffix == ".nir" and path.is_file() and is_quantised(path):
+        return import_quantised(path)
+    if is_experiment(path):
+        return open_experiment(path).network
     if path.suffix != ".npz":
         network = load(path, **readings)
         console.print(network.summary(), markup=False)

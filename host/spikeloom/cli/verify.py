@@ -28,11 +28,18 @@ def verify(
     weight_bits: WeightBits = 8,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every state of every neuron at every tick; exit status 1 where anything differs."""
+    """Compare every state of every neuron at every tick; exit status 1 where anything differs.
+
+    Of a file of ``spikeloom experiment``, run it again and say what differs: golden model, and each --target.
+    """
     from spikeloom_sim.verify import verify as compare
 
     from ..connection import connect
+    from ..experiment import is_experiment
+    from .experiment import verify_file
 
+    if is_experiment(network):
+        return verify_file(network, target, board, limit, as_json)
     if samples is None:
         raise SampleError("verify: give --samples FILE.npz with spikes or x (n, ticks, ...)")
     data = open_samples(samples, limit)
