@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from spikeloom_sim.verify import verify as verify
 
     from . import reference as reference
+    from .assessment import assess as assess
+    from .bits import search_bits as search_bits
+    from .compiler.ann.convert import convert as convert
     from .compiler.compile import compile as compile
     from .compiler.nir_export import export_nir as export_nir
     from .compiler.nir_import import load as load
@@ -45,9 +48,11 @@ _HOMES = {
     "Image": "spikeloom.image",
     "QuantisedNetwork": "spikeloom.contract.network",
     "SpikeloomError": "spikeloom.contract.errors",
+    "assess": "spikeloom.assessment",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
     "export_nir": "spikeloom.compiler.nir_export",
+    "convert": "spikeloom.compiler.ann.convert",
     "golden": "spikeloom_sim.golden",
     "import_quantised": "spikeloom.compiler.nir_quantised",
     "load": "spikeloom.compiler.nir_import",
@@ -56,6 +61,7 @@ _HOMES = {
     "quantise": "spikeloom.compiler.quantise",
     "reference": "spikeloom.reference",
     "save_experiment": "spikeloom.experiment",
+    "search_bits": "spikeloom.bits",
     "verify": "spikeloom_sim.verify",
     "verify_experiment": "spikeloom.experiment",
 }

@@ -23,6 +23,7 @@ def main() -> None:
         demo,
         experiment,
         generate,
+        quantise,
         report,
         run,
         verify,

@@ -28,4 +28,9 @@ Decay = Annotated[str | None, typer.Option(help="euler, exact or exact_decay, wh
 Reset = Annotated[str | None, typer.Option(help="value, subtract, subtract_delayed or none.")]
 Fire = Annotated[str | None, typer.Option(help="'>' or '>='.")]
 WeightBits = Annotated[int, typer.Option(help="1, 2, 4, 8 or 16.")]
+LayerBits = Annotated[
+    str, typer.Option("--weight-bits", help="1, 2, 4, 8 or 16; or 1 to 16 by layer: hidden=4,output=8.")
+]
+Calibration = Annotated[str, typer.Option(help="Of scales: max, percentile:NUMBER or mse.")]
+Scale = Annotated[str, typer.Option(help="neuron or layer: what shares a scale.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of output one JSON object of the figures.")]

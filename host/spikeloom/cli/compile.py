@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
-from .inputs import open_mapped, open_samples
+from .app import AsJson, Calibration, Decay, Dt, Fire, LayerBits, Limit, Network, Reset, Samples, Scale, Target, app
+from .inputs import layer_bits, open_mapped, open_samples
 from .show import console, finish
 
 
@@ -21,12 +21,17 @@ def compile(
     decay: Decay = None,
     reset: Reset = None,
     fire: Fire = None,
-    weight_bits: WeightBits = 8,
+    weight_bits: LayerBits = "8",
+    calibration: Calibration = "max",
+    scale: Scale = "neuron",
     as_json: AsJson = False,
 ) -> None:
     """Import, quantise and map a network; write the image and print what it uses."""
     data = open_samples(samples, limit) if samples else None
-    image = open_mapped(network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    options = {"calibration": calibration, "scale": scale}
+    image = open_mapped(
+        network, target, data, layer_bits(weight_bits), options=options, dt=dt, decay=decay, reset=reset, fire=fire
+    )
     image.save(output)
     console.print(image.text, markup=False)
     console.print(f"image written to {output}", markup=False)

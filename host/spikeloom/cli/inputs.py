@@ -62,8 +62,29 @@ def open_samples(path: Path, limit: int | None = None) -> Data:
     return data.first(limit)
 
 
-def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readings: Any) -> QuantisedNetwork:
-    """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed."""
+def layer_bits(text: str, many: bool = False) -> Any:
+    """Widths of weights: ``8``, or ``hidden=4,output=8`` as a dict; with ``many`` a list ``16,8,4``."""
+    parts = text.split(",")
+    try:
+        if many:
+            return [int(part) for part in parts]
+        if "=" not in text:
+            return int(text)
+        return {name.strip(): int(bits) for name, bits in (part.rsplit("=", 1) for part in parts)}
+    except ValueError:
+        want = "numbers such as 8,4,2" if many else "a number, or layer=number,layer=number"
+        raise NetworkError(f"weight bits: must be {want}, not {text!r}") from None
+
+
+def open_quantised(
+    path: Path, data: Data | None, weight_bits: Any = 8, options: dict[str, Any] | None = None, **readings: Any
+) -> QuantisedNetwork:
+    """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed.
+
+    ``options``: more of what ``quantise`` takes.
+    """
+    if path.suffix == ".onnx":
+        raise NetworkError(f"{path}: a trained ANN: spikeloom convert makes a quantised network and samples of it")
     if path.suffix == ".nir" and path.is_file() and is_quantised(path):
         return import_quantised(path)
     if is_experiment(path):
@@ -73,7 +94,7 @@ def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readin
         console.print(network.summary(), markup=False)
         calibration = None if data is None else data.samples[:CALIBRATION]
         kind = None if data is None else data.kind
-        quantised = quantise(network, calibration, weight_bits=weight_bits, input_kind=kind)
+        quantised = quantise(network, calibration, weight_bits=weight_bits, input_kind=kind, **(options or {}))
         for warning in quantised.report.get("warnings", []):
             console.print(f"warning: {warning}", style="yellow", markup=False)
         return quantised
@@ -86,7 +107,7 @@ def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readin
             raise NetworkError(f"{path}: neither a .nir file, an image nor a quantised network: {error}") from error
 
 
-def open_mapped(path: Path, target: str | None, data: Data | None, weight_bits: int = 8, **readings: Any) -> Image:
+def open_mapped(path: Path, target: str | None, data: Data | None, weight_bits: Any = 8, **readings: Any) -> Image:
     """An image from any kind of file: read as it is, or compiled for ``target`` (auto where None)."""
     if path.suffix == ".npz" and target is None:
         try:

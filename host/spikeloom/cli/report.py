@@ -1,9 +1,9 @@
 """``spikeloom report`` and ``spikeloom boards``: what a network became, and where it can go."""
 
 from ..contract.boards import BOARDS
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
-from .inputs import open_mapped, open_samples
-from .show import console, finish, table
+from .app import AsJson, Calibration, Decay, Dt, Fire, LayerBits, Limit, Network, Reset, Samples, Scale, Target, app
+from .inputs import layer_bits, open_mapped, open_samples
+from .show import console, finish, layers_table, table
 
 
 @app.command()
@@ -16,17 +16,19 @@ def report(
     decay: Decay = None,
     reset: Reset = None,
     fire: Fire = None,
-    weight_bits: WeightBits = 8,
+    weight_bits: LayerBits = "8",
+    calibration: Calibration = "max",
+    scale: Scale = "neuron",
     as_json: AsJson = False,
 ) -> None:
     """Print what quantising did to each layer, and the share of every resource of the array."""
     data = open_samples(samples, limit) if samples else None
     kept = None if target == "auto" and network.suffix == ".npz" else target
-    image = open_mapped(network, kept, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
-    layers = image.network.report.get("layers", [])
-    if layers:
-        names = [name for name, value in layers[0].items() if not isinstance(value, (list, dict))]
-        table("quantised layers", tuple(names), [tuple(layer.get(name, "") for name in names) for layer in layers])
+    options = {"calibration": calibration, "scale": scale}
+    image = open_mapped(
+        network, kept, data, layer_bits(weight_bits), options=options, dt=dt, decay=decay, reset=reset, fire=fire
+    )
+    layers_table(image.network.report)
     console.print(image.text, markup=False)
     finish({"report": dict(image.report), "quantise": dict(image.network.report)}, as_json)
 

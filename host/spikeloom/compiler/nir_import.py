@@ -55,6 +55,8 @@ def load(
         return _import(source, arguments)
     if not isinstance(source, str | Path):
         raise NetworkError(f"load takes a path or a nir.NIRGraph, not {type(source).__name__}")
+    if Path(source).suffix == ".onnx":
+        raise NetworkError(f"{source}: a trained ANN: spikeloom.convert(path, samples) makes a spiking network of it")
     graph = read(source)
     try:
         return _import(graph, arguments)
