@@ -18,6 +18,7 @@ def main() -> None:
         bench_cycles,
         bench_pnr,
         bench_predict,
+        bench_resources,
         build,
         compile,
         demo,
