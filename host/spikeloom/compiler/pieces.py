@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,13 +15,24 @@ from ..contract.network import Population, Projection, QuantisedNetwork
 from .relation import behind, channel_range, pooled, relation
 
 
+Activity = Mapping[str, np.ndarray]
+"""Events a tick of each neuron of an input or a population, ``float (size,)``: see :mod:`spikeloom.activity`."""
+
+USUAL_RATE = 1 / 16
+"""Events a tick of a neuron that nothing is known of."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """A part of a population that stays on one core: rows and weight words that it takes there."""
+    """A part of a population that stays on one core: rows and weight words that it takes there.
+
+    ``load``: about how many cycles a tick it costs its core, to walk the events and to update the neurons.
+    """
 
     grid: Grid
     rows: int
     words: int
+    load: float
 
 
 def in_space(network: QuantisedNetwork) -> set[str]:
@@ -41,7 +52,9 @@ def whole(network: QuantisedNetwork, name: str, spatial: set[str]) -> Grid:
     return Grid.whole(geometry.in_space(shape) if name in spatial else (int(np.prod(shape)), 1, 1))
 
 
-def cut(network: QuantisedNetwork, population: Population, core: CoreConfig, spread: int) -> list[Piece]:
+def cut(
+    network: QuantisedNetwork, population: Population, core: CoreConfig, spread: int, activity: Activity | None = None
+) -> list[Piece]:
     """Pieces of one block of channels each, and of as few positions along y as fit the core's rows.
 
     Where there are fewer blocks than cores to spread over, positions along y are cut further.
@@ -56,8 +69,12 @@ def cut(network: QuantisedNetwork, population: Population, core: CoreConfig, spr
         for top, bottom in pairwise(edges)
         for first in range(0, channels, core.lanes)
     ]
-    words = _words(network, population, core, pieces)
-    return [Piece(grid=piece, rows=piece.rows(core.lanes), words=words[n]) for n, piece in enumerate(pieces)]
+    words, walks = _words(network, population, core, pieces, activity or {})
+    return [
+        Piece(grid=piece, rows=rows, words=words[n], load=walks[n] + rows * core.groups)
+        for n, piece in enumerate(pieces)
+        for rows in [piece.rows(core.lanes)]
+    ]
 
 
 def joined(grids: Iterable[Grid]) -> list[Grid]:
@@ -76,25 +93,33 @@ def walks_sparsely(edge: Projection) -> bool:
     return edge.sparse or (edge.pool is not None and edge.pool.overlaps)
 
 
-def _words(network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid]) -> list[int]:
-    """Weight words that each piece takes."""
-    words = [0] * len(pieces)
+def _words(
+    network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid], activity: Activity
+) -> tuple[list[int], list[float]]:
+    """Weight words that each piece takes, and about how many of them are visited in a tick."""
+    words, walks = [0] * len(pieces), [0.0] * len(pieces)
     for edge in network.projections:
         if edge.target != population.name:
             continue
-        if walks_sparsely(edge):
-            matrix = network.matrix(edge)
-            for n, piece in enumerate(pieces):
-                words[n] += int(np.count_nonzero(present(matrix[piece.neurons()], piece, core.lanes)))
-        elif edge.convolution:
-            taps = int(np.prod(edge.weights.shape[2:]))
-            channels = range(edge.weights.shape[1] * edge.convolution.groups)
-            for n, piece in enumerate(pieces):
-                words[n] += taps * sum(bool(channel_range(edge, c, piece)) for c in channels)
-        else:
-            for n, piece in enumerate(pieces):
-                words[n] += edge.weights.shape[1] * piece.rows(core.lanes)
-    return words
+        known = activity.get(edge.source)
+        rate = USUAL_RATE if known is None else float(np.mean(known))
+        sparse = walks_sparsely(edge)
+        matrix = network.matrix(edge) if sparse else None
+        taps = int(np.prod(edge.weights.shape[2:]))
+        for n, piece in enumerate(pieces):
+            rows = piece.rows(core.lanes)
+            if matrix is not None:
+                own = visits = int(np.count_nonzero(present(matrix[piece.neurons()], piece, core.lanes)))
+            elif edge.convolution:
+                channels = range(edge.weights.shape[1] * edge.convolution.groups)
+                own = taps * sum(bool(channel_range(edge, c, piece)) for c in channels)
+                visits = rows * taps * edge.weights.shape[1]
+            else:
+                own = edge.weights.shape[1] * rows
+                visits = own * int(np.prod(edge.pool.size)) if edge.pool else own
+            words[n] += own
+            walks[n] += rate * visits
+    return words, walks
 
 
 def present(matrix, grid: Grid, lanes: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..contract.fabric import HOST
 from ..contract.grid import Grid
 from ..contract.network import InputKind, Projection, QuantisedNetwork
 from ..image import NO_KEY, Slice
-from .pieces import Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
+from .pieces import Activity, Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
 from .schedule import Schedule
 
 
@@ -47,13 +47,18 @@ class Placement:
         return sum(key != NO_KEY for key in [*self.input_keys.values(), *(s.key for s in self.slices)])
 
 
-def place(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule) -> Placement:
-    """Spread a network over an array, widely where that fits. Raises :class:`FitError` for what does not fit."""
+def place(
+    network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, activity: Activity | None = None
+) -> Placement:
+    """Spread a network over an array, widely where that fits; loads are even as far as the activity is known.
+
+    Raises :class:`FitError` for what does not fit.
+    """
     _check_inputs(network, config)
     spread, first = config.cores, None
     while spread:
         try:
-            pieces = {p.name: cut(network, p, config.core, spread) for p in network.populations}
+            pieces = {p.name: cut(network, p, config.core, spread, activity) for p in network.populations}
             _check_totals(network, config, pieces)
             placement = _connect(network, config, plan, _cut(network, config, plan, pieces, spread))
             _check_tables(network, config, placement)
@@ -69,11 +74,12 @@ def _cut(
 ) -> list[Slice]:
     """Slices without keys, in the network's order: the costliest population first, by pieces to the idlest core."""
     core = config.core
+    loads = np.zeros(config.cores)
     rows_used = np.zeros(config.cores, dtype=np.int64)
     words_used = np.zeros(config.cores, dtype=np.int64)
     entries_used = np.zeros(config.cores, dtype=np.int64)
     slices = []
-    for population in sorted(network.populations, key=lambda p: -sum(piece.words for piece in pieces[p.name])):
+    for population in sorted(network.populations, key=lambda p: -sum(piece.load for piece in pieces[p.name])):
         mine = pieces[population.name]
         entries = entries_needed(network, population.name)
         usable = np.flatnonzero(entries_used + entries <= core.entries)
@@ -83,7 +89,7 @@ def _cut(
                 f"convolutions; the fullest has {int(entries_used.max())} of {core.entries} in use: raise entries by "
                 f"{entries - core.entries + int(entries_used.min())} or use more cores"
             )
-        shares = _shares(mine, usable, rows_used, words_used, core, spread)
+        shares = _shares(mine, usable, rows_used, words_used, loads, core, spread)
         at = 0
         for n in np.flatnonzero(shares):
             for grid in joined([piece.grid for piece in mine[at : at + int(shares[n])]]):
@@ -95,6 +101,7 @@ def _cut(
                 )  # fmt: skip
                 rows_used[n] += grid.rows(core.lanes)
             words_used[n] += sum(piece.words for piece in mine[at : at + int(shares[n])])
+            loads[n] += sum(piece.load for piece in mine[at : at + int(shares[n])])
             entries_used[n] += entries
             at += int(shares[n])
         if at < len(mine):
@@ -126,18 +133,20 @@ def _shares(
     usable: np.ndarray,
     rows_used: np.ndarray,
     words_used: np.ndarray,
+    loads: np.ndarray,
     core: CoreConfig,
     spread: int,
 ) -> np.ndarray:
     """Pieces of one population for each core, ``int64 (cores,)``: contiguous runs in the order of the cores.
 
-    Load is words; up to ``spread`` cores, more only where those are full.
+    The loads become even; up to ``spread`` cores, more only where those are full.
     """
     words = np.array([piece.words for piece in pieces], dtype=np.int64)
     rows = np.array([piece.rows for piece in pieces], dtype=np.int64)
     mean, tall = (words.mean(), int(rows.max())) if len(pieces) else (0.0, 1)
+    load = sum(piece.load for piece in pieces) / max(1, len(pieces))
     shares = np.zeros(len(rows_used), dtype=np.int64)
-    idlest = usable[np.lexsort((rows_used[usable], words_used[usable]))]
+    idlest = usable[np.lexsort((words_used[usable], loads[usable]))]
     chosen, waiting = list(idlest[:spread]), list(idlest[spread:])
     for _ in range(len(words)):
         while True:
@@ -151,7 +160,7 @@ def _shares(
             chosen.append(waiting.pop(0))
         if not open_cores:
             break
-        shares[min(open_cores, key=lambda n: (words_used[n] + shares[n] * mean, rows_used[n] + shares[n]))] += 1
+        shares[min(open_cores, key=lambda n: (loads[n] + shares[n] * load, words_used[n] + shares[n] * mean))] += 1
     # Pieces differ: cut each run where its words or rows end, and let the next cores take the rest.
     at, result, carry = 0, np.zeros_like(shares), len(words) - int(shares.sum())
     for n in sorted(chosen):
