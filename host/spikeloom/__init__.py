@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spikeloom_sim.verify import verify as verify
 
     from . import reference as reference
+    from .activity import activity as activity
     from .compiler.compile import compile as compile
     from .compiler.nir_import import load as load
     from .compiler.quantise import quantise as quantise
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .contract.config import CoreConfig as CoreConfig
     from .contract.errors import SpikeloomError as SpikeloomError
     from .contract.network import QuantisedNetwork as QuantisedNetwork
+    from .counting import count as count
+    from .counting import count_result as count_result
     from .image import Image as Image
     from .image import open_image as open_image
 
@@ -40,8 +43,11 @@ _HOMES = {
     "Image": "spikeloom.image",
     "QuantisedNetwork": "spikeloom.contract.network",
     "SpikeloomError": "spikeloom.contract.errors",
+    "activity": "spikeloom.activity",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
+    "count": "spikeloom.counting",
+    "count_result": "spikeloom.counting",
     "golden": "spikeloom_sim.golden",
     "load": "spikeloom.compiler.nir_import",
     "open_image": "spikeloom.image",

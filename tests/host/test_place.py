@@ -134,7 +134,7 @@ def test_targets() -> None:
     assert compile(layers(2000, 1000), "auto").config.cores > 8
     auto = resolve(network, "auto")
     assert (auto.cores, auto.core.lanes, auto.core.rows) == (1, 16, 5)
-    for text in ("auto:2", "auto:axb", "auto:2x2:3:4", "auto:"):
+    for text in ("auto:2", "auto:axb", "auto:2x2:3:1:4", "auto:"):
         with pytest.raises(FitError, match="must be auto"):
             compile(network, text)
     with pytest.raises(ConfigError, match="ulx3s_85f"):

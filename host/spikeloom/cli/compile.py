@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
+from .app import AsJson, Decay, Dt, Fire, Limit, Network, PlaceBy, Reset, Samples, Schedule, Target, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import console, finish
 
@@ -22,11 +22,24 @@ def compile(
     reset: Reset = None,
     fire: Fire = None,
     weight_bits: WeightBits = 8,
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
     as_json: AsJson = False,
 ) -> None:
     """Import, quantise and map a network; write the image and print what it uses."""
     data = open_samples(samples, limit) if samples else None
-    image = open_mapped(network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    image = open_mapped(
+        network,
+        target,
+        data,
+        weight_bits,
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
+    )
     image.save(output)
     console.print(image.text, markup=False)
     console.print(f"image written to {output}", markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,12 +14,8 @@ from ..contract.grid import Grid
 from ..contract.network import Population, Projection, QuantisedNetwork
 from .relation import behind, channel_range, pooled, relation
 
-
-Activity = Mapping[str, np.ndarray]
-"""Events a tick of each neuron of an input or a population, ``float (size,)``: see :mod:`spikeloom.activity`."""
-
 USUAL_RATE = 1 / 16
-"""Events a tick of a neuron that nothing is known of."""
+"""Events a tick of a neuron, as long as nothing is known of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +48,7 @@ def whole(network: QuantisedNetwork, name: str, spatial: set[str]) -> Grid:
     return Grid.whole(geometry.in_space(shape) if name in spatial else (int(np.prod(shape)), 1, 1))
 
 
-def cut(
-    network: QuantisedNetwork, population: Population, core: CoreConfig, spread: int, activity: Activity | None = None
-) -> list[Piece]:
+def cut(network: QuantisedNetwork, population: Population, core: CoreConfig, spread: int) -> list[Piece]:
     """Pieces of one block of channels each, and of as few positions along y as fit the core's rows.
 
     Where there are fewer blocks than cores to spread over, positions along y are cut further.
@@ -69,7 +63,7 @@ def cut(
         for top, bottom in pairwise(edges)
         for first in range(0, channels, core.lanes)
     ]
-    words, walks = _words(network, population, core, pieces, activity or {})
+    words, walks = _words(network, population, core, pieces)
     return [
         Piece(grid=piece, rows=rows, words=words[n], load=walks[n] + rows * core.groups)
         for n, piece in enumerate(pieces)
@@ -94,17 +88,14 @@ def walks_sparsely(edge: Projection) -> bool:
 
 
 def _words(
-    network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid], activity: Activity
+    network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid]
 ) -> tuple[list[int], list[float]]:
     """Weight words that each piece takes, and about how many of them are visited in a tick."""
     words, walks = [0] * len(pieces), [0.0] * len(pieces)
     for edge in network.projections:
         if edge.target != population.name:
             continue
-        known = activity.get(edge.source)
-        rate = USUAL_RATE if known is None else float(np.mean(known))
-        sparse = walks_sparsely(edge)
-        matrix = network.matrix(edge) if sparse else None
+        matrix = network.matrix(edge) if walks_sparsely(edge) else None
         taps = int(np.prod(edge.weights.shape[2:]))
         for n, piece in enumerate(pieces):
             rows = piece.rows(core.lanes)
@@ -118,7 +109,7 @@ def _words(
                 own = edge.weights.shape[1] * rows
                 visits = own * int(np.prod(edge.pool.size)) if edge.pool else own
             words[n] += own
-            walks[n] += rate * visits
+            walks[n] += USUAL_RATE * visits
     return words, walks
 
 

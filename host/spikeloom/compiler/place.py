@@ -13,7 +13,7 @@ from ..contract.fabric import HOST
 from ..contract.grid import Grid
 from ..contract.network import InputKind, Projection, QuantisedNetwork
 from ..image import NO_KEY, Slice
-from .pieces import Activity, Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
+from .pieces import Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
 from .schedule import Schedule
 
 
@@ -47,18 +47,13 @@ class Placement:
         return sum(key != NO_KEY for key in [*self.input_keys.values(), *(s.key for s in self.slices)])
 
 
-def place(
-    network: QuantisedNetwork, config: ArrayConfig, plan: Schedule, activity: Activity | None = None
-) -> Placement:
-    """Spread a network over an array, widely where that fits; loads are even as far as the activity is known.
-
-    Raises :class:`FitError` for what does not fit.
-    """
+def place(network: QuantisedNetwork, config: ArrayConfig, plan: Schedule) -> Placement:
+    """Spread a network over an array, widely where that fits. Raises :class:`FitError` for what does not fit."""
     _check_inputs(network, config)
     spread, first = config.cores, None
     while spread:
         try:
-            pieces = {p.name: cut(network, p, config.core, spread, activity) for p in network.populations}
+            pieces = {p.name: cut(network, p, config.core, spread) for p in network.populations}
             _check_totals(network, config, pieces)
             placement = _connect(network, config, plan, _cut(network, config, plan, pieces, spread))
             _check_tables(network, config, placement)
