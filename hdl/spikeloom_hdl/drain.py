@@ -12,7 +12,9 @@ class Drain(wiring.Component):
     """Drains the rows in use, phase by phase, a row every ``groups`` cycles while the emitter has room for its spikes.
 
     A tick begins with phase 0: the slot moves on, the tick counts, and the rows begin with row 0. A later phase goes
-    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row.
+    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row, 2 from a place that is
+    given back to the row that waited for it. ``drain`` and ``row`` are registers: what the accumulator takes in a
+    cycle hangs on ``drain``, and the whole walker hangs on that.
 
     A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or leaves the queue.
 
@@ -70,27 +72,32 @@ class Drain(wiring.Component):
         rows = Array(self.rows)[self.phase] if core.phases > 1 else self.rows[0]
 
         left = Signal(core.count_bits)
+        following = Signal(core.row_bits)  # the row to drain next
         pause = Signal(bits_for(core.groups))
         room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
-        due = Signal()
+        due, goes, begins = Signal(), Signal(), Signal()
         m.d.comb += [
-            due.eq(self.busy & (pause == 0)),
-            self.drain.eq(due & (room != 0)),
+            due.eq((left != 0) & (pause == 0)),
+            goes.eq(due & (room != 0)),
+            begins.eq(self.start & (rows != 0)),  # while idle there is room
             self.stalled.eq(due & (room == 0)),
-            self.busy.eq(left != 0),
+            self.busy.eq((left != 0) | self.drain),
         ]
         given_back = (self.finished & ~self.fired) + self.popped
-        m.d.sync += room.eq(room - self.drain + given_back)
+        m.d.sync += [self.drain.eq(goes | begins), room.eq(room - (goes | begins) + given_back)]
         with m.If(pause != 0):
             m.d.sync += pause.eq(pause - 1)
-        with m.If(self.drain):
-            m.d.sync += [self.row.eq(self.row + 1), left.eq(left - 1), pause.eq(core.groups - 1)]
+        with m.If(goes):
+            m.d.sync += [self.row.eq(following), following.eq(following + 1)]
+            m.d.sync += [left.eq(left - 1), pause.eq(core.groups - 1)]
 
         started = Signal()  # since the reset
         with m.If(self.start):
-            m.d.sync += [left.eq(rows), self.flushing.eq(self.flush)]
+            row = Mux(first, 0, following)
+            m.d.sync += [self.row.eq(row), following.eq(row + begins), self.flushing.eq(self.flush)]
+            m.d.sync += [left.eq(rows - begins), pause.eq(core.groups - 1)]
             with m.If(first):
-                m.d.sync += [self.slot.eq(self.slot + 1), self.row.eq(0), started.eq(1)]
+                m.d.sync += [self.slot.eq(self.slot + 1), started.eq(1)]
                 with m.If(started & (self.tick != NEVER - 1)):
                     m.d.sync += self.tick.eq(self.tick + 1)
         with m.If(self.reset_state):

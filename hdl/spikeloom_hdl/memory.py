@@ -24,6 +24,8 @@ class RingMemory(wiring.Component):
         Which space this is, and its shape.
     latency :
         1, or 2 with a register behind the RAM: block RAM is slow from clock to output.
+    fast :
+        Logic follows behind ``data``; otherwise it has to go straight to registers. Of ``latency`` 2 it is not.
     writable :
         The core writes, too.
     parts :
@@ -40,12 +42,21 @@ class RingMemory(wiring.Component):
     bus : ``In(BusSignature())``
     """
 
-    def __init__(self, space: Space, geometry: Geometry, *, latency: int = 1, writable: bool = False, parts: int = 1):
+    def __init__(
+        self,
+        space: Space,
+        geometry: Geometry,
+        *,
+        latency: int = 1,
+        fast: bool = True,
+        writable: bool = False,
+        parts: int = 1,
+    ):
         assert latency in (1, 2)
         self.space, self.geometry = space, geometry
         self.latency, self.writable = latency, writable
         self.shape = memories.Shape(
-            depth=geometry.depth, width=geometry.layout.width, fast=latency == 1, writable=writable, parts=parts
+            depth=geometry.depth, width=geometry.layout.width, fast=fast and latency == 1, writable=writable, parts=parts
         )
         address = bits_for(geometry.depth)
         members = {

@@ -62,12 +62,12 @@ class Walker(wiring.Component):
         m = Module()
         config, core = self.config, self.config.core
         geometry = spaces(config)
-        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY])
-        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION])
-        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE])
+        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY], fast=False)
+        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION], fast=False)
+        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE], fast=False)
         memories = [keys, projections, coordinates]
         if core.entries:
-            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY])
+            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY], fast=False)
             memories.append(entries)
         share(m, self.bus, [memory.bus for memory in memories])
         m.submodules.loops = loops = Loops(config)
@@ -81,12 +81,11 @@ class Walker(wiring.Component):
         move, open_next, take_next = Signal(), Signal(), Signal()
         projections_left = Signal(core.projections.bit_length())
         coordinates_left = Signal(2)
-        last = Signal()
+        last_projection, last = Signal(), Signal()  # registers: all registers wait for what is made of them
         m.d.comb += [
-            last.eq(coordinates_left <= 1),
             move.eq(~valid["found"] | loops.turns.ready),
             open_next.eq(move & (~valid["opened"] | last)),
-            take_next.eq(open_next & (~valid["known"] | (projections_left == 1))),
+            take_next.eq(open_next & (~valid["known"] | last_projection)),
         ]
 
         # asked: the event came in, and its key's record was asked for.
@@ -108,10 +107,11 @@ class Walker(wiring.Component):
                 valid["asked"].eq(self.events.valid), asked.eq(self.events.payload),
                 valid["key"].eq(valid["asked"]), key.eq(asked), record.eq(keys.data),
                 valid["known"].eq(valid["key"] & good), known.eq(key),
-                projection.eq(record.first), projections_left.eq(record.count),
+                projection.eq(record.first), projections_left.eq(record.count), last_projection.eq(record.count == 1),
             ]  # fmt: skip
         with m.Elif(open_next & valid["known"]):
             m.d.sync += [projection.eq(projection + 1), projections_left.eq(projections_left - 1)]
+            m.d.sync += last_projection.eq(projections_left == 2)
         m.d.comb += [projections.address.eq(projection), projections.enable.eq(open_next)]
 
         # sought: the projection's record is on its way. opened: one coordinate after the other is asked for.
@@ -125,9 +125,11 @@ class Walker(wiring.Component):
                 valid["sought"].eq(valid["known"]), sought.eq(known),
                 valid["opened"].eq(valid["sought"]), opened.eq(sought), descriptor.eq(projections.data),
                 coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
+                last.eq(~projections.data.count[1]),
             ]  # fmt: skip
         with m.Elif(move & valid["opened"]):
             m.d.sync += [coordinate.eq(coordinate + 1), coordinates_left.eq(coordinates_left - 1), first.eq(0)]
+            m.d.sync += last.eq(coordinates_left == 2)
         m.d.comb += [coordinates.address.eq(coordinate), coordinates.enable.eq(move)]
 
         # What goes along with a coordinate to the loops.

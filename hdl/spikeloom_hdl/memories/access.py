@@ -14,7 +14,7 @@ class Shape:
     Attributes:
         depth: records.
         width: bits of a record. The bus sees columns of 32 bits of it.
-        fast: what is read is needed early in the next cycle; otherwise there is a register behind it.
+        fast: what is read is needed early in the next cycle; otherwise it goes straight to registers.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
     """

@@ -11,6 +11,9 @@ from .dp16kd import DEPTHS, Dp16kd
 LUT_RAM_DEPTH = 64
 """Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
 
+LUT_RAM_DEEP = 16
+"""Up to here any memory that the core only reads is: that is as deep as one LUT RAM, without multiplexers."""
+
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     """Port A of each RAM is the core's read port, port B the other writer's: the bus, or the core where it writes.
@@ -20,7 +23,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     narrow RAMs side by side, never banks.
     """
     widest = next((width for width, depth in DEPTHS.items() if depth >= shape.depth), None)
-    if shape.fast and not shape.writable and shape.depth <= LUT_RAM_DEPTH:
+    if not shape.writable and shape.depth <= (LUT_RAM_DEPTH if shape.fast else LUT_RAM_DEEP):
         generic.build(m, shape, access, platform, style="distributed")
         return
     if widest is None:

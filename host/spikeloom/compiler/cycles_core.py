@@ -200,7 +200,7 @@ class Update:
             at = self.start + 1 if not row else drains[-1] + self._groups
             if row >= self._room:
                 back.sort()
-                at = max(at, back[row - self._room] + 1)
+                at = max(at, back[row - self._room] + 2)
             drains.append(at)
             done = at + self._done
             back.append(max(done, self._popped.get(row, 0)) if self._lanes[row] else done)
