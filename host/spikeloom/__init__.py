@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spikeloom_sim.verify import verify as verify
 
     from . import reference as reference
-    from .activity import activity as activity
+    from .busy import activity as activity
     from .compiler.compile import compile as compile
     from .compiler.nir_import import load as load
     from .compiler.quantise import quantise as quantise
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .contract.network import QuantisedNetwork as QuantisedNetwork
     from .counting import count as count
     from .counting import count_result as count_result
+    from .fitting import fit as fit
     from .image import Image as Image
     from .image import open_image as open_image
 
@@ -43,11 +44,12 @@ _HOMES = {
     "Image": "spikeloom.image",
     "QuantisedNetwork": "spikeloom.contract.network",
     "SpikeloomError": "spikeloom.contract.errors",
-    "activity": "spikeloom.activity",
+    "activity": "spikeloom.busy",
     "compile": "spikeloom.compiler.compile",
     "connect": "spikeloom.connection",
     "count": "spikeloom.counting",
     "count_result": "spikeloom.counting",
+    "fit": "spikeloom.fitting",
     "golden": "spikeloom_sim.golden",
     "load": "spikeloom.compiler.nir_import",
     "open_image": "spikeloom.image",

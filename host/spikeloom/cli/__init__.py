@@ -22,6 +22,7 @@ def main() -> None:
         build,
         compile,
         demo,
+        fit,
         generate,
         report,
         run,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ..activity import activity
+from ..busy import activity
 from ..compiler.compile import compile as compile_network
 from ..compiler.nir_import import load
 from ..compiler.quantise import quantise
@@ -62,11 +62,17 @@ def open_samples(path: Path, limit: int | None = None) -> Data:
     return data.first(limit)
 
 
+def open_network(path: Path, **readings: Any) -> Any:
+    """A trained network; what was assumed is printed."""
+    network = load(path, **readings)
+    console.print(network.summary(), markup=False)
+    return network
+
+
 def open_quantised(path: Path, data: Data | None, weight_bits: int = 8, **readings: Any) -> QuantisedNetwork:
     """A quantised network from any kind of file; a trained one is quantised here, and what was assumed is printed."""
     if path.suffix != ".npz":
-        network = load(path, **readings)
-        console.print(network.summary(), markup=False)
+        network = open_network(path, **readings)
         calibration = None if data is None else data.samples[:CALIBRATION]
         kind = None if data is None else data.kind
         quantised = quantise(network, calibration, weight_bits=weight_bits, input_kind=kind)

@@ -17,7 +17,7 @@ from .pieces import USUAL_RATE
 from .place import Placement
 
 Activity = Mapping[str, np.ndarray]
-"""Events a tick of each neuron of an input or a population, ``float (size,)``: see :mod:`spikeloom.activity`."""
+"""Events a tick of each neuron of an input or a population, ``float (size,)``: see :mod:`spikeloom.busy`."""
 
 ROUNDS = 8
 """Passes over all pairs of cores at most; most networks need two or three."""

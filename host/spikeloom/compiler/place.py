@@ -82,7 +82,9 @@ def _cut(
             raise FitError(
                 f"population {population.name}: no core has {entries} entries left for its sparse projections and "
                 f"convolutions; the fullest has {int(entries_used.max())} of {core.entries} in use: raise entries by "
-                f"{entries - core.entries + int(entries_used.min())} or use more cores"
+                f"{entries - core.entries + int(entries_used.min())} or use more cores",
+                "entries",
+                entries + int(entries_used.min()),
             )
         shares = _shares(mine, usable, rows_used, words_used, loads, core, spread)
         at = 0
@@ -105,7 +107,9 @@ def _cut(
                 f"population {population.name}: {len(mine) - at} of its {len(mine)} pieces find no core: a piece takes "
                 f"{words} words and {rows} rows, the cores have {(core.words - words_used).tolist()} words and "
                 f"{(core.rows - rows_used).tolist()} rows left; raise words (now {core.words}), rows (now {core.rows}) "
-                "or the number of cores"
+                "or the number of cores",
+                "words",
+                core.words + words,
             )
     order = {p.name: n for n, p in enumerate(network.populations)}
     slices = _by_phase(slices, core)
@@ -243,14 +247,18 @@ def _check_totals(network: QuantisedNetwork, config: ArrayConfig, pieces: dict[s
     if rows > have:
         raise FitError(
             f"rows: the network takes {rows} rows of {core.lanes} lanes, {config.cores} cores of {core.rows} rows have "
-            f"{have}, {rows - have} too few: raise rows to {-(-rows // config.cores)}, or lanes, or the number of cores"
+            f"{have}, {rows - have} too few: raise rows to {-(-rows // config.cores)}, or lanes, or more cores",
+            "rows",
+            -(-rows // config.cores),
         )
     have = config.cores * core.words
     if words > have and not any(edge.convolution for edge in network.projections):  # kernels may be shared
         raise FitError(
             f"words: the network's weights take {words} words of {core.lanes} lanes, {config.cores} cores of "
             f"{core.words} words have {have}, {words - have} too few: raise words to {-(-words // config.cores)}, "
-            "or the number of cores"
+            "or the number of cores",
+            "words",
+            -(-words // config.cores),
         )
 
 

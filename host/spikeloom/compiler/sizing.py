@@ -68,7 +68,7 @@ def size_array(
                 config = replace(config, key_bits=error.needed)
             elif error.parameter and error.parameter != "words":
                 config = config.with_core(**{error.parameter: error.needed})
-            elif config.core.words + WORDS_STEP > WORDS_MAX:
+            elif not error.parameter or config.core.words + WORDS_STEP > WORDS_MAX:
                 raise
             else:
                 config = config.with_core(words=config.core.words + WORDS_STEP)
