@@ -79,14 +79,19 @@ class Candidate:
         """Share of the scarcest resource."""
         return max(self.shares.values())
 
+    @property
+    def target(self) -> str:
+        """The array as the compiler takes it: ``auto:WxH:LANES:GROUP``."""
+        core = self.config.core
+        return f"auto:{self.config.width}x{self.config.height}:{core.lanes}:{core.group}"
+
     def figures(self) -> dict[str, Any]:
         """What a table shows."""
-        core = self.config.core
+        scarce = max(self.shares, key=lambda name: self.shares[name])
         return {
-            "cores": f"{self.config.width}x{self.config.height}", "lanes": core.lanes, "group": core.group,
-            "rows": core.rows, "words": core.words, "bits": core.numerics.weight_bits, "schedule": self.schedule,
-            **self.used, "share": round(self.area, 3), "MHz": round(self.clock_mhz, 1), "cycles": round(self.cycles),
-            "samples/s": round(self.rate), "latency us": round(self.latency * 1e6, 1),
+            "target": self.target, "schedule": self.schedule, "bits": self.config.numerics.weight_bits,
+            "area": f"{self.area:.0%} {scarce}", "MHz": round(self.clock_mhz, 1), "cycles": round(self.cycles),
+            "samples/s": round(self.rate), "latency us": round(self.latency * 1e6, 2),
         }  # fmt: skip
 
 
@@ -109,7 +114,7 @@ class Fit:
         return {
             "board": self.board, "goal": self.goal, "tried": self.tried, "fit": len(self.every),
             "link_rate": round(self.link_rate, 1), "best": self.best.figures() | {"config": asdict(self.best.config)},
-            "front": [c.figures() for c in self.front],
+            "front": [c.figures() | {"used": dict(c.used), "exact": c.exact} for c in self.front],
         }  # fmt: skip
 
 

@@ -76,7 +76,11 @@ def _networks(
 
 
 def _text(candidate: Candidate) -> str:
-    return ", ".join(f"{name} {value}" for name, value in candidate.figures().items())
+    core, used = candidate.config.core, ", ".join(f"{value:,} {name}" for name, value in candidate.used.items())
+    return (
+        f"{candidate.target}, {candidate.schedule}, {core.numerics.weight_bits} bits: {core.rows} rows and "
+        f"{core.words} words a core, {used}"
+    )
 
 
 def plot(found: Fit, target: Path) -> None:
