@@ -42,8 +42,13 @@ SPRAM_DEPTH, SPRAM_WIDTH, LARGE_DEPTH = 16384, 16, 1024
 REGISTERS_DEPTH = 2
 """iCE40: up to here such a memory is flip-flops."""
 
-LOGIC = {"ecp5": ("COMB", "FF", "DSP"), "ice40": ("LC", "DSP")}
+LOGIC = {"ecp5": ("COMB", "FF"), "ice40": ("LC",)}
 """Resources of a family that are fitted; the others are counted."""
+
+LUT_RAM_COMB = 6
+"""Cells of an ECP5's LUT RAM of 16 words of 4 bits: four for the bits, two for writing."""
+MULTIPLIER_BITS = {"ecp5": 18, "ice40": 16}
+"""Factors up to this width take one multiplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,24 @@ def memories(config: ArrayConfig) -> list[Memory]:
 def rams(config: ArrayConfig, family: str) -> dict[str, int]:
     """Of one core: block RAMs (``RAM`` or ``EBR``, ``SPRAM``), and memories in logic (``lut_ram``, ``registers``)."""
     return _ecp5(memories(config)) if family == "ecp5" else _ice40(memories(config))
+
+
+def multipliers(config: ArrayConfig, family: str) -> int:
+    """Of one core: two decays a neuron of the group, the walker's product, and a product a lane where events carry
+    values."""
+    core = config.core
+    decays = 2 * core.group * ceil(core.numerics.state_bits / MULTIPLIER_BITS[family])
+    return 1 + decays + core.lanes * (config.payload_bits > 0)
+
+
+def known(config: ArrayConfig, family: str) -> dict[str, int]:
+    """What follows from the configuration alone, for the whole array, without what its link takes."""
+    inside = rams(config, family)
+    each = {name: inside[name] for name in inside if name in ("RAM", "EBR", "SPRAM")}
+    each["DSP"] = multipliers(config, family)
+    if family == "ecp5":
+        each["COMB"] = LUT_RAM_COMB * inside["lut_ram"]
+    return {name: value * config.cores for name, value in each.items()}
 
 
 def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
@@ -127,13 +150,10 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
         "product_bits": core.lanes * config.payload_bits * numerics.weight_bits,
         "group_state_bits": core.group * numerics.state_bits,
         "multiplexers": numerics.accumulator_bits * (core.lanes - core.group),
-        "multipliers": core.group * ceil(numerics.state_bits / 18),
-        "products": core.lanes * (config.payload_bits > 0),
         "entries": (core.word_bits + core.row_bits) * (core.entries > 0),
         "sparse": core.row_bits * core.sparse,
         "phases": core.phases - 1,
         "block_rams": sum(inside.get(name, 0) for name in ("RAM", "EBR", "SPRAM")),
-        "lut_ram": inside.get("lut_ram", 0),
         "registers": inside.get("registers", 0),
         "keys": config.keys,
         "flit": flit,
@@ -148,11 +168,10 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
 
 SUMS = {
     "COMB": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-             "entries", "sparse", "phases", "block_rams", "lut_ram", "flit", "links"),
+             "entries", "sparse", "phases", "block_rams", "flit", "links"),
     "FF": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-           "entries", "sparse", "phases", "block_rams", "lut_ram", "flit", "links"),
+           "entries", "sparse", "phases", "block_rams", "flit", "links"),
     "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "block_rams", "registers"),
-    "DSP": ("core", "multipliers", "products"),
 }  # fmt: skip
 """Features that each resource may depend on."""
 
@@ -163,36 +182,25 @@ Coefficients = Mapping[str, Mapping[str, float]]
 def fit(family: str, points: Sequence[tuple[ArrayConfig, Used]]) -> dict[str, dict[str, float]]:
     """Coefficients, none below zero, with the least sum of squares of relative errors."""
     found = {}
-    for resource in LOGIC[family]:
-        names = SUMS[resource]
-        have = np.array([used[resource] for _, used in points], dtype=float)
+    rests = [{name: used[name] - known(config, family).get(name, 0) for name in used} for config, used in points]
+    for resource in points[0][1]:
+        logic = resource in LOGIC[family]  # of the others only the link's and the counters' own are left
+        names = SUMS[resource] if logic else ("array", "core")
+        have = np.array([rest[resource] for rest in rests], dtype=float)
         rows = np.array([[features(config, family)[name] for name in names] for config, _ in points])
-        weights = 1 / np.maximum(have, 1)
+        weights = 1 / np.maximum(have, 1) if logic else np.ones(len(have))
         values, _ = nnls(rows * weights[:, None], have * weights)
         found[resource] = {name: round(float(v), 4) for name, v in zip(names, values, strict=True) if v > 0}
-    outside = [
-        {name: used[name] - config.cores * rams(config, family)[name] for name in used if name not in LOGIC[family]}
-        for config, used in points
-    ]
-    for resource in outside[0]:  # queues of the link and counters: the same number for all, or for each core
-        cores = [config.cores for config, _ in points]
-        matrix = np.array([[1.0, n] for n in cores])
-        values, _ = nnls(matrix, np.array([rest[resource] for rest in outside], dtype=float))
-        found[resource] = {"array": round(float(values[0]), 4), "core": round(float(values[1]), 4)}
     return found
 
 
 def predict(config: ArrayConfig, family: str, coefficients: Coefficients | None = None) -> Used:
     """What an array and its link take, by the family's names of resources."""
-    known = fitted()["families"][family]["coefficients"] if coefficients is None else coefficients
-    have = features(config, family)
-    inside = rams(config, family)
+    sums = fitted()["families"][family]["coefficients"] if coefficients is None else coefficients
+    have, fixed = features(config, family), known(config, family)
     return {
-        resource: round(
-            sum(c * have[name] for name, c in sum_.items())
-            + (0 if resource in LOGIC[family] else config.cores * inside[resource])
-        )
-        for resource, sum_ in known.items()
+        resource: round(fixed.get(resource, 0) + sum(c * have[name] for name, c in terms.items()))
+        for resource, terms in sums.items()
     }
 
 

@@ -1,0 +1,94 @@
+"""Fitting an array to a board: the model of resources, the Pareto front, and what is said where nothing fits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spikeloom as sl
+from spikeloom.compiler import resources
+from spikeloom.contract.boards import ROOMS
+from spikeloom.contract.config import ArrayConfig
+from spikeloom.contract.errors import ConfigError, FitError
+from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
+from spikeloom.fitting import Candidate, pareto
+
+TABLE = json.loads((Path(__file__).parents[2] / "docs" / "results" / "resources.json").read_text())["points"]
+FAMILIES = sorted({point["family"] for point in TABLE})
+
+
+def network(*sizes: int) -> QuantisedNetwork:
+    rng = np.random.default_rng(3)
+    names = ["in", *(f"p{n}" for n in range(1, len(sizes)))]
+    return QuantisedNetwork(
+        inputs=[InputPopulation(name="in", shape=(sizes[0],))],
+        populations=[
+            Population(name=n, shape=(s,), theta=900, v_min=-900) for n, s in list(zip(names, sizes, strict=True))[1:]
+        ],
+        projections=[
+            Projection(source=names[n], target=names[n + 1], weights=rng.integers(-50, 90, (sizes[n + 1], sizes[n])))
+            for n in range(len(sizes) - 1)
+        ],
+        outputs={"out": names[-1]},
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_resources_of_arrays_that_were_held_out(family: str) -> None:
+    """Each array of the table, predicted from all others: within 10 % for nine of ten, and of the mean."""
+    points = [(ArrayConfig.from_dict(p["config"]), p["used"]) for p in TABLE if p["family"] == family]
+    for guess, (_, used) in zip(resources.held_out(family, points), points, strict=True):
+        for name in set(used) - set(resources.LOGIC[family]):
+            assert guess[name] == used[name], name
+    errors = [
+        guess[name] / used[name] - 1
+        for guess, (_, used) in zip(resources.held_out(family, points), points, strict=True)
+        for name in resources.LOGIC[family]
+    ]
+    assert np.quantile(np.abs(errors), 0.9) < 0.1, errors
+
+
+def candidate(cycles: float, area: float, ticks: int = 10, behind: int = 0) -> Candidate:
+    return Candidate(
+        network=network(2, 2), schedule="pipelined", config=ArrayConfig(), used={}, shares={"COMB": area},
+        clock_mhz=50, cycles=cycles, ticks=ticks, latency_ticks=behind,
+    )  # fmt: skip
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    fast, small, both = candidate(100, 0.9), candidate(900, 0.1), candidate(100, 0.8)
+    slow, late = candidate(901, 0.1), candidate(99, 0.9, behind=3)
+    assert pareto([fast, small, slow, both]) == [both, small]
+    assert pareto([fast, late]) == [late, fast]
+    assert fast.rate == pytest.approx(500_000)
+    assert late.latency == pytest.approx(4 * 99 / 13 / 50e6)
+
+
+def test_goals() -> None:
+    quantised = network(12, 8, 3)
+    samples = (np.random.default_rng(1).random((1, 4, 12)) < 0.3).astype(np.int64)
+    by = {goal: sl.fit(quantised, samples, "ulx3s_25f", goal=goal) for goal in ("rate", "area", "latency")}
+    assert by["rate"].best.rate == max(c.rate for c in by["rate"].front)
+    assert by["area"].best.area == min(c.area for c in by["area"].front)
+    assert by["latency"].best.latency == min(c.latency for c in by["latency"].front)
+    assert by["rate"].best.area > by["area"].best.area
+    assert {c.schedule for c in by["rate"].every} == {"pipelined", "layered"}
+    best = by["rate"].best
+    limits = ROOMS["ulx3s_25f"].chip.resources
+    assert all(value <= limits[name] for name, value in best.used.items())
+    again = sl.compile(quantised, best.config, best.schedule)
+    assert again.config == best.config
+    json.dumps(by["rate"].to_dict())
+
+
+def test_what_does_not_fit_is_told_with_its_cure() -> None:
+    samples = np.zeros((1, 2, 900), dtype=np.int64)
+    with pytest.raises(FitError, match=r"ulx3s_25f .* RAM, the chip lets it have 56, \d+ too few.*weight_bits than 8"):
+        sl.fit(network(900, 900), samples, "ulx3s_25f")
+    with pytest.raises(FitError, match=r"icebreaker .* too few"):
+        sl.fit(network(900, 900), samples, "icebreaker")
+    with pytest.raises(ConfigError, match="icebreaker, ulx3s_25f, ulx3s_85f"):
+        sl.fit(network(2, 2), samples, "nexys")
+    with pytest.raises(FitError, match="goal must be"):
+        sl.fit(network(2, 2), samples, goal="cheap")  # type: ignore[arg-type]
