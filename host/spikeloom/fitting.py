@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .contract.ring import Space
 from .contract.samples import check_samples
 
 Goal = Literal["rate", "area", "latency"]
+GOALS: tuple[Goal, ...] = get_args(Goal)
 
 LANES = (1, 2, 4, 8, 16, 32, 64, 128)
 GROUPS = (1, 2, 4, 8, 16, 32)
@@ -88,9 +89,10 @@ class Candidate:
     def figures(self) -> dict[str, Any]:
         """What a table shows."""
         scarce = max(self.shares, key=lambda name: self.shares[name])
+        cycles = f"{'' if self.exact else 'about '}{self.cycles:,.0f}"
         return {
             "target": self.target, "schedule": self.schedule, "bits": self.config.numerics.weight_bits,
-            "area": f"{self.area:.0%} {scarce}", "MHz": round(self.clock_mhz, 1), "cycles": round(self.cycles),
+            "area": f"{self.area:.0%} {scarce}", "MHz": round(self.clock_mhz, 1), "cycles": cycles,
             "samples/s": round(self.rate), "latency us": round(self.latency * 1e6, 2),
         }  # fmt: skip
 
@@ -109,6 +111,10 @@ class Fit:
     every: Sequence[Candidate]
     tried: int
     link_rate: float
+
+    def best_by(self, goal: Goal) -> Candidate:
+        """Of the front, the best for another goal; among equals the fastest."""
+        return max(self.front, key=lambda c: _score(c, goal))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -134,7 +140,7 @@ def fit(
 
     Raises :class:`FitError` where no array fits: what is scarce, by how much, and what would help.
     """
-    if goal not in ("rate", "area", "latency"):
+    if goal not in GOALS:
         raise FitError(f"goal must be rate, area or latency, not {goal!r}")
     each = [networks] if isinstance(networks, QuantisedNetwork) else list(networks)
     place, say = room(board), tell or (lambda _: None)
@@ -242,17 +248,19 @@ def _sized(
 def _timed(candidates: list[Candidate], samples: Any, say: Tell) -> list[Candidate]:
     """The candidates with their cycles: a first look at all of them, whole samples for those that come out best."""
     spikes = {id(c.network): _spikes(c.network, samples) for c in candidates}
-    looked = []
+    known = []
     for n, candidate in enumerate(candidates):
         say(f"{n + 1} of {len(candidates)} arrays")
-        looked.append(_cycles(candidate, *spikes[id(candidate.network)], probe=True))
-    front = pareto(looked)
-    chosen = [front[n] for n in sorted({round(x) for x in np.linspace(0, len(front) - 1, FINALISTS)})]
-    result = []
-    for n, candidate in enumerate(chosen):
-        say(f"whole samples, {n + 1} of {len(chosen)} arrays")
-        result.append(_cycles(candidate, *spikes[id(candidate.network)], probe=False))
-    return result + [c for c in looked if c not in chosen and c not in front]
+        known.append(_cycles(candidate, *spikes[id(candidate.network)], probe=True))
+    front = pareto(known)
+    chosen = [front[round(n)] for n in np.linspace(0, len(front) - 1, FINALISTS)]
+    while chosen := {id(c): c for c in chosen if not c.exact}:  # by identity: a candidate holds arrays
+        say(f"{len(chosen)} arrays on whole samples")
+        exact = {key: _cycles(c, *spikes[id(c.network)], probe=False) for key, c in chosen.items()}
+        known = [exact.get(id(c), c) for c in known]
+        front = pareto(known)
+        chosen = [max(front, key=lambda c, goal=goal: _score(c, goal)) for goal in GOALS]  # type: ignore[misc]
+    return known
 
 
 Spikes = Mapping[str, np.ndarray]

@@ -108,6 +108,16 @@ def _behind(wanted: np.ndarray, axis: int) -> np.ndarray:
     return counted < counted.take([-1], axis=axis)
 
 
+def report(config: ArrayConfig, before: Placement, after: Placement, activity: Activity) -> dict[str, float]:
+    """Flits a tick that the busiest router sends, and all of them, before and after."""
+    found = {}
+    for name, placement in (("before", before), ("after", after)):
+        moving = traffic(config, placement, activity)
+        sent = np.tensordot(moving.flits, copies(config, moving, np.arange(config.cores)), 1)
+        found |= {f"busiest router {name}": float(sent.max()), f"all routers {name}": float(sent.sum())}
+    return {key: round(value, 2) for key, value in found.items()}
+
+
 def load(config: ArrayConfig, moving: Traffic, at: np.ndarray) -> float:
     """Copies a tick of the busiest router, which sends one a cycle; among equals, fewer of all routers."""
     sent = np.tensordot(moving.flits, copies(config, moving, at), 1)

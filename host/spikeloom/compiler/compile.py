@@ -15,6 +15,7 @@ from ..contract.numerics import Numerics
 from ..contract.ring import Space
 from ..image import Image
 from .arrange import Activity, arrange
+from .arrange import report as traffic_report
 from .mapping import Used, build
 from .overflow import accumulator_bits_needed
 from .place import Placement, place
@@ -55,8 +56,10 @@ def compile(
     check_phases(network, plan, config.core.phases)
     check_slots(network, plan, config.core.slots)
     placement = place(network, config, plan)
+    moved: dict[str, Any] = {}
     if activity is not None and config.cores > 1:
-        placement = arrange(config, placement, activity)
+        before, placement = placement, arrange(config, placement, activity)
+        moved = {"traffic": traffic_report(config, before, placement, activity)}
     memories, used = build(network, config, placement)
     return Image(
         config=config,
@@ -66,7 +69,7 @@ def compile(
         slices=placement.slices,
         input_keys=placement.input_keys,
         input_grids=placement.input_grids,
-        report=_report(network, config, placement, used),
+        report=_report(network, config, placement, used) | moved,
     )
 
 
