@@ -104,7 +104,7 @@ class Core(wiring.Component):
             Counter.STALLS: drain.stalled,
             Counter.REFUSED: walker.refused,
             Counter.UNROUTED: self.unrouted,
-            Counter.DRAINS: walker.visits.valid & accumulator.drain,
+            Counter.DRAINS: walker.visits.valid & accumulator.reserve,
             Counter.UPDATES: ~under_way & working & ~clearing,
             Counter.EMISSIONS: ~under_way & ~working & ~emitter.idle,
         }
@@ -138,6 +138,7 @@ class Core(wiring.Component):
             drain.finished.eq(neurons.fired_valid),
             drain.fired.eq(fired),
             drain.popped.eq(emitter.popped),
+            accumulator.reserve.eq(drain.reserve),
             accumulator.drain.eq(drain.drain),
             accumulator.drain_row.eq(drain.row),
             accumulator.slot.eq(drain.slot),

@@ -12,9 +12,9 @@ class Drain(wiring.Component):
     """Drains the rows in use, phase by phase, a row every ``groups`` cycles while the emitter has room for its spikes.
 
     A tick begins with phase 0: the slot moves on, the tick counts, and the rows begin with row 0. A later phase goes
-    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row, 2 from a place that is
-    given back to the row that waited for it. ``drain`` and ``row`` are registers: what the accumulator takes in a
-    cycle hangs on ``drain``, and the whole walker hangs on that.
+    on with the row behind those of the phase before. 1 cycle from ``start`` to the first row, 3 from a place that is
+    given back to the row that waited for it. All is in registers: what the accumulator takes in a cycle hangs on
+    ``reserve``, and the whole walker hangs on that.
 
     A drained row takes a place in the emitter's queue, and gives it back when it fires nobody or leaves the queue.
 
@@ -30,6 +30,8 @@ class Drain(wiring.Component):
         A row has been updated in this cycle, and somebody in it fired.
     popped : ``In(1)``
         A row has left the emitter's queue.
+    reserve : ``Out(1)``
+        A row is to be drained in the next cycle; the first one of a phase comes without, since no event is under way.
     drain, row : ``Out(...)``
         Drain this row now.
     stalled : ``Out(1)``
@@ -55,6 +57,7 @@ class Drain(wiring.Component):
                 "finished": In(1),
                 "fired": In(1),
                 "popped": In(1),
+                "reserve": Out(1),
                 "drain": Out(1),
                 "row": Out(core.row_bits),
                 "stalled": Out(1),
@@ -71,31 +74,38 @@ class Drain(wiring.Component):
         first = self.phase == 0 if core.phases > 1 else Const(1)
         rows = Array(self.rows)[self.phase] if core.phases > 1 else self.rows[0]
 
-        left = Signal(core.count_bits)
+        left = Signal(core.count_bits)  # to reserve
         following = Signal(core.row_bits)  # the row to drain next
         pause = Signal(bits_for(core.groups))
         room = Signal(range(core.spike_fifo + 1), init=core.spike_fifo)
-        due, goes, begins = Signal(), Signal(), Signal()
+        due, goes, begins, second = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             due.eq((left != 0) & (pause == 0)),
             goes.eq(due & (room != 0)),
-            begins.eq(self.start & (rows != 0)),  # while idle there is room
+            # While idle there is room for two.
+            begins.eq(self.start & (rows != 0)),
+            second.eq(self.start & (rows > 1) if core.groups == 1 else 0),
             self.stalled.eq(due & (room == 0)),
-            self.busy.eq((left != 0) | self.drain),
+            self.busy.eq((left != 0) | self.reserve | self.drain),
         ]
         given_back = (self.finished & ~self.fired) + self.popped
-        m.d.sync += [self.drain.eq(goes | begins), room.eq(room - (goes | begins) + given_back)]
+        m.d.sync += [
+            self.reserve.eq(goes | second),
+            self.drain.eq(self.reserve | begins),
+            room.eq(room - (goes | begins) - second + given_back),
+        ]
         with m.If(pause != 0):
             m.d.sync += pause.eq(pause - 1)
         with m.If(goes):
-            m.d.sync += [self.row.eq(following), following.eq(following + 1)]
             m.d.sync += [left.eq(left - 1), pause.eq(core.groups - 1)]
+        with m.If(self.reserve):
+            m.d.sync += [self.row.eq(following), following.eq(following + 1)]
 
         started = Signal()  # since the reset
         with m.If(self.start):
             row = Mux(first, 0, following)
             m.d.sync += [self.row.eq(row), following.eq(row + begins), self.flushing.eq(self.flush)]
-            m.d.sync += [left.eq(rows - begins), pause.eq(core.groups - 1)]
+            m.d.sync += [left.eq(rows - begins - second), pause.eq(max(0, core.groups - 2))]
             with m.If(first):
                 m.d.sync += [self.slot.eq(self.slot + 1), started.eq(1)]
                 with m.If(started & (self.tick != NEVER - 1)):

@@ -56,7 +56,12 @@ class RingMemory(wiring.Component):
         self.space, self.geometry = space, geometry
         self.latency, self.writable = latency, writable
         self.shape = memories.Shape(
-            depth=geometry.depth, width=geometry.layout.width, fast=fast and latency == 1, writable=writable, parts=parts
+            depth=geometry.depth,
+            width=geometry.layout.width,
+            fast=fast and latency == 1,
+            writable=writable,
+            registered=latency == 2,
+            parts=parts,
         )
         address = bits_for(geometry.depth)
         members = {
@@ -100,11 +105,7 @@ class RingMemory(wiring.Component):
                 access.write_data.eq(self.write_data.as_value()),
             ]
         memories.build(m, self.shape, access, platform)
-        word = access.data
-        if self.latency == 2:
-            word = Signal(self.shape.width, name="data_q")
-            m.d.sync += word.eq(access.data)
-        m.d.comb += self.data.eq(word)
+        m.d.comb += self.data.eq(access.data)
 
         # Answers of all spaces are ored, so this one is zero unless it was asked for.
         assert READ_LATENCY == 4

@@ -95,8 +95,9 @@ class NeuronPipeline:
     def _multiply(self, tick: Value, flush: Value) -> None:
         pipe = self.pipe
         held = pipe["latency"]
-        # NEVER is the highest latency, and the tick saturates below it.
-        active = (held <= tick) & ((flush == 0) | (held >= flush))
+        # NEVER is the highest latency, and the tick saturates below it. Comparisons are all of the kind that
+        # synthesis needs a carry chain for and nothing else: less than, and its contrary.
+        active = (tick >= held) & (held >= flush)
         assert len(held) == LATENCY_BITS
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         pipe.set(
@@ -162,10 +163,10 @@ class NeuronPipeline:
             pipe.drop(f"up_{name}", f"down_{name}")
         pipe.step()
 
-    def _limits(self, total: Value) -> tuple[Value, Value]:
-        """Whether a sum lies above, and whether below, the range of the state."""
-        low, high = self.numerics.state_min, self.numerics.state_max
-        return total > high, total < low
+    def _beyond(self, total: Value) -> Value:
+        """Whether a sum does not fit the state's bits: those from the sign on are not all alike."""
+        top = total[self.numerics.state_bits - 1 :]
+        return ~(top.all() | ~top.any())
 
     def _limit_u(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -173,13 +174,12 @@ class NeuronPipeline:
             wrapped = pipe["u"][:bits].as_signed()
             pipe.set(u=wrapped, limited_u=wrapped != pipe["u"])
         else:
-            above, below = self._limits(pipe["u"])
-            low, high = (C(limit, signed(bits)) for limit in (self.numerics.state_min, self.numerics.state_max))
-            pipe.set(u=self._clip(pipe["u"], above, high, below, low), limited_u=above | below)
+            total = pipe["u"]
+            beyond, sign = self._beyond(total), total[-1]
+            # Of the two ends of the range, one is the other's bits inverted.
+            end = Cat((~sign).replicate(bits - 1), sign)
+            pipe.set(u=Mux(beyond, end, total[:bits]).as_signed(), limited_u=beyond)
         pipe.step()
-
-    def _clip(self, total: Value, above: Value, high: Value, below: Value, low: Value) -> Value:
-        return Mux(above, high, Mux(below, low, total))[: self.numerics.state_bits].as_signed()
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -193,15 +193,20 @@ class NeuronPipeline:
 
     def _floor(self) -> None:
         pipe = self.pipe
-        above, below = self._limits(pipe["v"])
-        pipe.set(above=above, under=pipe["v"] < pipe["v_min"], limited_v=above | below)
+        total = pipe["v"]
+        beyond = self._beyond(total)
+        limited = beyond
+        if self.numerics.profile is Profile.LOIHI:
+            limited = beyond | (total == C(self.numerics.state_min - 1, signed(self.numerics.state_bits)))
+        pipe.set(above=beyond & ~total[-1], under=total < pipe["v_min"], limited_v=limited)
         pipe.step()
 
     def _limit_v(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
-        high = C(self.numerics.state_max, signed(bits))
+        above = Cat(pipe["above"].replicate(bits - 1), C(0, 1))
+        inside = Cat(pipe["v"][: bits - 1], pipe["v"][bits - 1] & ~pipe["above"])
         # The floor is within the range of the state: whoever is below that is below the floor.
-        pipe.set(v=self._clip(pipe["v"], pipe["above"], high, pipe["under"], pipe["v_min"]))
+        pipe.set(v=Mux(pipe["under"], pipe["v_min"], above | inside)[:bits].as_signed())
         pipe.drop("above", "under", "v_min")
         pipe.step()
 
@@ -210,7 +215,7 @@ class NeuronPipeline:
         self._take_back("theta", "v_sub")
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
-        pipe.set(above=pipe["v"] > pipe["theta"], lowered=lowered)
+        pipe.set(above=pipe["theta"] < pipe["v"], lowered=lowered)
         pipe.drop("theta", "v_sub")
         pipe.step()
 

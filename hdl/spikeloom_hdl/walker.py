@@ -9,8 +9,9 @@ from spikeloom.contract.ring import Space, spaces
 
 from .bus import BusSignature, share
 from .layout import struct
-from .loops import Loops, visit_layout
+from .loops import Loops, turn_layout, visit_layout
 from .memory import RingMemory
+from .stage import Skid
 
 
 class Walker(wiring.Component):
@@ -24,10 +25,10 @@ class Walker(wiring.Component):
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
     is in the register after the next one, before anything is made of it. They move together, and stand while
-    :class:`Loops` takes no more. ``known`` stays for each projection of its key, ``opened`` for each coordinate of its
-    projection, with all behind them: so a projection takes as many cycles as it has coordinates, and walks that are as
-    long as that follow each other without a gap. An event without synapses costs no visit. Latency from an event to
-    its first visit: 11 cycles and one for each coordinate.
+    :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its
+    key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes as many cycles
+    as it has coordinates, and walks that are as long as that follow each other without a gap. An event without
+    synapses costs no visit. Latency from an event to its first visit: 11 cycles and one for each coordinate.
 
     Members
     -------
@@ -72,6 +73,8 @@ class Walker(wiring.Component):
         share(m, self.bus, [memory.bus for memory in memories])
         m.submodules.loops = loops = Loops(config)
         wiring.connect(m, loops.visits, wiring.flipped(self.visits))
+        m.submodules.skid = skid = Skid(turn_layout(config))
+        wiring.connect(m, skid.o, loops.turns)
 
         names = ("asked", "key", "known", "sought", "opened", "looked", "coordinate", "value", "entry", "found")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
@@ -83,7 +86,7 @@ class Walker(wiring.Component):
         coordinates_left = Signal(2)
         last_projection, last = Signal(), Signal()  # registers: all registers wait for what is made of them
         m.d.comb += [
-            move.eq(~valid["found"] | loops.turns.ready),
+            move.eq(skid.i.ready),
             open_next.eq(move & (~valid["opened"] | last)),
             take_next.eq(open_next & (~valid["known"] | last_projection)),
         ]
@@ -173,13 +176,13 @@ class Walker(wiring.Component):
             ]
 
         # found: what the coordinate gives, by one way or the other.
-        turn = loops.turns.p
+        turn = skid.i.p
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
         with m.If(move):
             m.d.sync += [found.eq(of_entry), found_product.eq(product)]
         m.d.comb += [
-            loops.turns.valid.eq(valid["found"]),
+            skid.i.valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),
             turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step), turn.unknown.eq(0),
             *(turn[name].eq(carried) for name, carried in passenger.items()),
@@ -199,6 +202,6 @@ class Walker(wiring.Component):
         m.d.comb += [
             self.synapses.eq(loops.synapses),
             self.refused.eq((take_next & valid["key"] & ~good) + loops.refused),
-            self.idle.eq(~Cat(*valid.values(), loops.busy).any()),
+            self.idle.eq(~Cat(*valid.values(), skid.o.valid, loops.busy).any()),
         ]
         return m

@@ -15,6 +15,7 @@ class Shape:
         depth: records.
         width: bits of a record. The bus sees columns of 32 bits of it.
         fast: what is read is needed early in the next cycle; otherwise it goes straight to registers.
+        registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
     """
@@ -23,6 +24,7 @@ class Shape:
     width: int
     fast: bool
     writable: bool
+    registered: bool = False
     parts: int = 1
 
 
@@ -36,10 +38,10 @@ class Access:
     Attributes
     ----------
     address, enable, zero :
-        Read port of the core: ``data`` is the record one cycle later; it keeps its value while ``enable`` is low.
+        Read port of the core: the record is there one cycle later; it stays while ``enable`` is low.
         With ``zero`` it becomes 0, whatever ``enable`` says.
     data :
-        Driven by the memory.
+        Driven by the memory: the record, where ``registered`` two cycles later.
     write_enable, write_address, write_data :
         Write port of the core, an enable a part.
     select, record :
@@ -53,6 +55,7 @@ class Access:
     """
 
     def __init__(self, shape: Shape, address_bits: int, columns: int):
+        self.shape = shape
         self.address = Signal(address_bits)
         self.enable = Signal()
         self.zero = Signal()
@@ -66,6 +69,11 @@ class Access:
         self.hides = Signal(columns)
         self.bus_data = Signal(COLUMN_BITS)
         self.answer = Signal(COLUMN_BITS)
+
+    def give(self, m: Module, piece: "Piece", value: Value) -> None:
+        """A piece of the record, as the RAM gives it one cycle later."""
+        domain = m.d.sync if self.shape.registered else m.d.comb
+        domain += self.data[piece.low : piece.high].eq(value)
 
 
 @dataclass(frozen=True, slots=True)

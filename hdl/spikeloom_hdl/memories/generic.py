@@ -29,8 +29,8 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
             write.data.eq(access.bus_data[piece.shift :]),
             write.en.eq(access.writes[piece.column]),
             read.addr.eq(Mux(access.select, access.record, access.address)),
-            access.data[piece.low : piece.high].eq(word),
         ]
+        access.give(m, piece, word)
         if shape.writable:
             with m.If(~access.select):
                 m.d.comb += [

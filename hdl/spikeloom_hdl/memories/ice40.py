@@ -93,10 +93,8 @@ def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, V
     padding = [Const(0, COLUMN_BITS)] * ((1 << len(asked)) - columns)
     answers = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, word in words:
-        m.d.comb += [
-            access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width])),
-            answers[piece.column][piece.shift : piece.shift + piece.width].eq(word),
-        ]
+        access.give(m, piece, Mux(zeroed, 0, word[: piece.width]))
+        m.d.comb += answers[piece.column][piece.shift : piece.shift + piece.width].eq(word)
     m.d.sync += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
 
 
