@@ -63,12 +63,11 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(payload_bits=4, entries=256),
         array(numerics=SMALL, slots=16, phases=4, **SPARSE),
         array(lanes=32, rows=8, words=2048),
-        array(numerics=EXACT, slots=2),
+        array(lanes=16, rows=16, words=8192, key_bits=6, **SPARSE),
         array(2, 2, lanes=2, rows=32, entries=128),
-        array(lanes=16, group=8, words=2048, numerics=NARROW),
         array(lanes=1, rows=128, words=8192),
         array(lanes=16, rows=64, numerics=NARROW, words=8192, parameters_per_neuron=False),
-        array(lanes=16, rows=16, words=8192, key_bits=6, **SPARSE),
+        array(numerics=EXACT, slots=2),
         array(lanes=8, rows=128, group=2, words=16384, entries=1024, sparse=True, projections=64, coordinates=128),
         array(2, 1, group=2, **SPARSE),
     ],
@@ -85,17 +84,19 @@ POINTS: dict[str, list[ArrayConfig]] = {
               parameters_per_neuron=False, numerics=SMALL),
     ],
 }  # fmt: skip
-"""Arrays that span what the sizer and ``fit`` choose from; the last but one of ECP5 is the ULX3S's preset."""
+"""Arrays that span what the sizer and ``fit`` choose from; the eighth of ECP5 is the ULX3S's preset."""
 
 
-def run(family: str, store: Path, folder: Path, command: str, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure the points of a family that the file does not hold yet; it grows with each.
+def run(
+    family: str, store: Path, folder: Path, command: str, tell: Callable[[str], None], limit: int | None = None
+) -> dict[str, Any]:
+    """Measure the (first ``limit``) points of a family that the file does not hold yet; it grows with each.
 
     A point is the same if its netlist and the tools' versions are.
     """
     tools = {tool: version(tool) for tool in (*TOOLS, f"yowasp-{FAMILIES[family]['pack'][0]}")}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": []}
-    for config in POINTS[family]:
+    for config in POINTS[family][:limit]:
         named = {"family": family, "config": json.loads(json.dumps(config.to_dict()))}
         label = f"{family}, {config.width}x{config.height}, {config.core.lanes} lanes, group {config.core.group}"
         source = pnr.netlist(UartTop(config, DIVISOR), Chip(family))

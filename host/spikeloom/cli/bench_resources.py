@@ -27,6 +27,7 @@ def bench_resources(
         "docs/results/resources.json"
     ),
     folder: Annotated[Path, typer.Option(help="Netlists and logs of the tools.")] = Path("build/resources"),
+    points: Annotated[int | None, typer.Option(min=3, help="Only the first ones of each family.")] = None,
     target: Annotated[Path, typer.Option("--model", help="Where the fitted coefficients go.")] = MODEL,
     as_json: AsJson = False,
 ) -> None:
@@ -42,8 +43,13 @@ def bench_resources(
     if unknown := set(names) - set(resources_bench.POINTS):
         raise ConfigError(f"family must be one of {list(resources_bench.POINTS)}, not {sorted(unknown)}")
     command = "spikeloom bench resources" + "".join(f" --family {name}" for name in family or [])
+    command += f" --points {points}" if points else ""
+
+    def tell(text: str) -> None:
+        console.print(text, markup=False)
+
     for name in names:
-        resources_bench.run(name, output, folder, command, lambda text: console.print(text, markup=False))
+        resources_bench.run(name, output, folder, command, tell, points)
     figures = {name: fitted(name, output) for name in names}
     known = json.loads(target.read_text()) if target.exists() else {"families": {}}
     known["families"] |= {name: result["model"] for name, result in figures.items()}

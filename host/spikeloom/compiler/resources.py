@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from ..contract.config import ArrayConfig
+from ..contract.errors import ConfigError
 from ..contract.layout import COLUMN_BITS
 from ..contract.ring import Space, spaces
 
@@ -36,7 +37,9 @@ DP16KD = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 EBR = {256: 16, 512: 8, 1024: 4, 2048: 2}
 """Width of a block RAM by the depth up to which it is taken."""
 LUT_RAM_DEPTH, LUT_RAM_DEEP = 64, 16
-"""ECP5: up to these depths fast memories, and all others that the core only reads, are LUT RAM."""
+"""ECP5: up to these depths fast memories that the core only reads, and all others, are LUT RAM."""
+WIDE_DEPTH = 512
+"""ECP5: up to here such a memory is one RAM of 36 bits a column, if it is wider than the widest one with two ports."""
 SPRAM_DEPTH, SPRAM_WIDTH, LARGE_DEPTH = 16384, 16, 1024
 """iCE40: deeper memories than the last one are large RAMs, where the core only reads them and not in haste."""
 REGISTERS_DEPTH = 2
@@ -108,8 +111,10 @@ def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
     found = {"RAM": 0, "lut_ram": 0}
     for memory in every:
         widest = next((width for depth, width in DP16KD.items() if memory.depth <= depth), None)
-        if not memory.writable and memory.depth <= (LUT_RAM_DEPTH if memory.fast else LUT_RAM_DEEP):
+        if memory.depth <= (LUT_RAM_DEPTH if memory.fast and not memory.writable else LUT_RAM_DEEP):
             found["lut_ram"] += ceil(memory.depth / 16) * memory.pieces(4)
+        elif memory.depth <= WIDE_DEPTH and memory.width > DP16KD[1024] and not memory.writable:
+            found["RAM"] += memory.pieces(COLUMN_BITS)
         elif widest is None:  # Yosys puts RAMs one behind the other
             found["RAM"] += memory.width * ceil(memory.depth / max(DP16KD))
         else:
@@ -196,7 +201,7 @@ def fit(family: str, points: Sequence[tuple[ArrayConfig, Used]]) -> dict[str, di
 
 def predict(config: ArrayConfig, family: str, coefficients: Coefficients | None = None) -> Used:
     """What an array and its link take, by the family's names of resources."""
-    sums = fitted()["families"][family]["coefficients"] if coefficients is None else coefficients
+    sums = _of(family)["coefficients"] if coefficients is None else coefficients
     have, fixed = features(config, family), known(config, family)
     return {
         resource: round(fixed.get(resource, 0) + sum(c * have[name] for name, c in terms.items()))
@@ -218,9 +223,16 @@ def fitted() -> dict[str, Any]:
     return found
 
 
+def _of(family: str) -> Mapping[str, Any]:
+    found: Mapping[str, Mapping[str, Any]] = fitted()["families"]
+    if family not in found:
+        raise ConfigError(f"resources: no array of {family} has been measured; run spikeloom bench resources")
+    return found[family]
+
+
 def clock_mhz(config: ArrayConfig, family: str) -> float:
     """The clock that placing and routing gave cores of as many lanes, in MHz: interpolated, slower in whole boards."""
-    table = fitted()["families"][family]["clock"]
+    table = _of(family)["clock"]
     lanes = [log2(entry["lanes"]) for entry in table["cores"]]
     speeds = [entry["mhz"] for entry in table["cores"]]
     return float(np.interp(log2(config.core.lanes), lanes, speeds)) * float(table["whole"])
