@@ -158,7 +158,7 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
         "entries": (core.word_bits + core.row_bits) * (core.entries > 0),
         "sparse": core.row_bits * core.sparse,
         "phases": core.phases - 1,
-        "block_rams": sum(inside.get(name, 0) for name in ("RAM", "EBR", "SPRAM")),
+        "record_bits": sum(m.width for m in memories(config) if m.space is not Space.WEIGHT),
         "registers": inside.get("registers", 0),
         "keys": config.keys,
         "flit": flit,
@@ -173,10 +173,10 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
 
 SUMS = {
     "COMB": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-             "entries", "sparse", "phases", "block_rams", "flit", "links"),
+             "entries", "sparse", "phases", "record_bits", "flit", "links"),
     "FF": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-           "entries", "sparse", "phases", "block_rams", "flit", "links"),
-    "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "block_rams", "registers"),
+           "entries", "sparse", "phases", "record_bits", "flit", "links"),
+    "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "record_bits", "registers"),
 }  # fmt: skip
 """Features that each resource may depend on."""
 
