@@ -61,11 +61,12 @@ class Plan:
         self.backend, self.options = backend, options
         self.split: Split | None = None
         self.neurons: dict[nengo.Ensemble, SimNeurons] = {}
+        self.decoders: dict[nengo.Connection, Any] = {}
         self.report: Report | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """A model is pickled once it is built: what the build needed stays behind."""
-        return {"backend": self.backend, "options": {}, "split": None, "neurons": {}, "report": self.report}
+        return {"backend": self.backend, "options": {}, "split": None, "neurons": {}, "decoders": {}, "report": self.report}
 
 
 @ArrayBuilder.register(nengo.Network)
@@ -77,6 +78,9 @@ def build_split_network(model: Model, network: nengo.Network, progress: Any = No
         plan.split = Split(network, model.dt, **plan.options)
     build_network(model, network, progress)
     if outermost:
+        for way, first in plan.split.ways.items():
+            model.seeds[way], model.seeded[way] = model.seeds[first], model.seeded[first]
+            model.build(way)
         _add_array(model, plan)
 
 
@@ -98,7 +102,7 @@ def build_split_connection(model: Model, connection: nengo.Connection) -> None:
     before = len(model.operators)
     build_connection(model, connection)
     plan: Plan = model.spikeloom
-    if plan.split is not None and plan.split.on_array(connection):
+    if plan.split is not None and plan.split.built_away(connection):
         del model.operators[before:]
 
 
@@ -109,6 +113,9 @@ def build_array_solver(model: Model, solver: Solver, connection: nengo.Connectio
     ensemble = connection.pre_obj
     if plan.split is None or not plan.split.on_array(ensemble):
         return build_reference_solver(model, solver, connection, rng)
+    first = plan.split.ways.get(connection, connection)
+    if first in plan.decoders:  # the ways that begin with one connection have its decoders
+        return plan.decoders[first]
     built = model.params[ensemble]
     points = get_eval_points(model, connection, rng)
     targets = get_targets(connection, points, dtype=rc.float_dtype)
@@ -125,7 +132,8 @@ def build_array_solver(model: Model, solver: Solver, connection: nengo.Connectio
             "This is because no evaluation points fall in the firing ranges of any neurons."
         )
     decoders, info = solver(rates, targets, rng=rng)
-    return points, decoders.T, info
+    plan.decoders[first] = points, decoders.T, info
+    return plan.decoders[first]
 
 
 def _add_array(model: Model, plan: Plan) -> None:

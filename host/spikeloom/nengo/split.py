@@ -13,6 +13,7 @@ from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.transforms import Dense, NoTransform, Sparse
 
+from .bypass import Bypass
 from .neurons import ArrayNeuron, UnsuitableError, array_neuron, decay
 
 
@@ -34,7 +35,7 @@ class Filter:
 
 
 class Split:
-    """Ensembles and connections of a network, each with its place.
+    """Ensembles and connections of a network, each with its place; connections around nodes (``ways``) among them.
 
     Parameters:
         network: the whole model.
@@ -65,7 +66,10 @@ class Split:
         for ensemble in network.all_ensembles:
             self.ensembles[ensemble] = self._place_ensemble(ensemble, wanted, kept)
         self._watched = _watched(network)
-        for connection in network.all_connections:
+        bypass = Bypass(network, lambda end: owner(end) in self.neurons)
+        self.ways = {way.connection: way.first for way in bypass.ways}
+        self.replaced = bypass.replaced
+        for connection in [*network.all_connections, *self.ways]:
             self.connections[connection] = self._place_connection(connection)
         self._one_current()
         self._within(synapses)
@@ -74,6 +78,10 @@ class Split:
         """Whether an ensemble or a connection is on the array."""
         place = self.ensembles.get(thing) or self.connections.get(thing)
         return place is not None and place.on_array
+
+    def built_away(self, connection: nengo.Connection) -> bool:
+        """Whether the host computes nothing of a connection."""
+        return self.on_array(connection) or connection in self.replaced
 
     def incoming(self, ensemble: nengo.Ensemble) -> Iterator[nengo.Connection]:
         """Connections of the array into an ensemble."""
@@ -96,6 +104,8 @@ class Split:
         return Place(on_array=True, notes=_approximations(ensemble.neuron_type, neuron, self.dt))
 
     def _place_connection(self, connection: nengo.Connection) -> Place:
+        if connection in self.replaced:
+            return Place(on_array=False, why="direct connections around its node take its place")
         try:
             self.filters[connection] = self._suits(connection)
         except UnsuitableError as error:
