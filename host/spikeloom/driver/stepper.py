@@ -159,4 +159,3 @@ class Stepper:
         if taken != len(replies.keys):
             raise LinkError(f"the board sent {len(replies.keys) - taken} spikes of keys that no output has")
         return result
-

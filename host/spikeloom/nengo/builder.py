@@ -66,7 +66,14 @@ class Plan:
 
     def __getstate__(self) -> dict[str, Any]:
         """A model is pickled once it is built: what the build needed stays behind."""
-        return {"backend": self.backend, "options": {}, "split": None, "neurons": {}, "decoders": {}, "report": self.report}
+        return {
+            "backend": self.backend,
+            "options": {},
+            "split": None,
+            "neurons": {},
+            "decoders": {},
+            "report": self.report,
+        }
 
 
 @ArrayBuilder.register(nengo.Network)
@@ -122,18 +129,24 @@ def build_array_solver(model: Model, solver: Solver, connection: nengo.Connectio
     if solver.weights and not solver.compositional:
         if not isinstance(connection.transform, Dense):
             raise BuildError("Non-compositional solvers only work with Dense transforms")
-        targets = targets @ connection.transform.sample(rng=rng).T
-        targets = targets @ model.params[connection.post_obj].scaled_encoders.T[connection.post_slice]
+        targets = np.dot(targets, connection.transform.sample(rng=rng).T)
+        targets = np.dot(targets, model.params[connection.post_obj].scaled_encoders.T[connection.post_slice])
     x = points @ (built.encoders.T / ensemble.radius)
-    rates = plan.split.neurons[ensemble].rates(built.gain * x + built.bias, model.dt).astype(rc.float_dtype)
-    if not np.count_nonzero(rates):
-        raise BuildError(
-            f"Building {connection}: 'activities' matrix is all zero for {ensemble}. "
-            "This is because no evaluation points fall in the firing ranges of any neurons."
-        )
-    decoders, info = solver(rates, targets, rng=rng)
+    rates = plan.split.neurons[ensemble].rates(built.gain * x + built.bias)
+    cached = model.decoder_cache.wrap_solver(_solve) if model.seeded[connection] else _solve
+    decoders, info = cached(connection, built.gain, built.bias, rates, targets, rng=rng)
     plan.decoders[first] = points, decoders.T, info
     return plan.decoders[first]
+
+
+def _solve(connection: nengo.Connection, gain: Any, bias: Any, rates: np.ndarray, targets: np.ndarray, rng: Any) -> Any:
+    """Decoders from activities, with the parameters that Nengo's cache makes its key of."""
+    if not np.count_nonzero(rates):
+        raise BuildError(
+            f"Building {connection}: 'activities' matrix is all zero for {connection.pre_obj}. "
+            "This is because no evaluation points fall in the firing ranges of any neurons."
+        )
+    return connection.solver(rates, targets, rng=rng)
 
 
 def _add_array(model: Model, plan: Plan) -> None:
@@ -151,7 +164,9 @@ def _add_array(model: Model, plan: Plan) -> None:
         if op in late:
             current = Signal(initial_value=model.params[ensemble].bias, name=f"{ensemble}.neuron_in_late")
             model.operators.append(Latch(op.J, current))
-            split.ensembles[ensemble].notes.append("the host's currents are one tick late: they answer its spikes at once")
+            split.ensembles[ensemble].notes.append(
+                "the host's currents are one tick late: they answer its spikes at once"
+            )
         clamp = not list(split.incoming(ensemble)) and isinstance(ensemble.neuron_type, nengo.SpikingRectifiedLinear)
         if clamp:
             split.ensembles[ensemble].notes.remove("negative currents from the array discharge the potential down to 0")

@@ -47,7 +47,7 @@ class ArrayNeuron:
     output: float
     adapt: tuple[int, float] | None = None
 
-    def rates(self, current: np.ndarray, dt: float) -> np.ndarray:
+    def rates(self, current: np.ndarray) -> np.ndarray:
         """Output, spikes a second times the amplitude, under constant currents: the closed form in whole ticks.
 
         From rest the potential of a LIF is ``J (1 - b^n)`` after ``n`` ticks, so it fires in the first whole one in

@@ -70,9 +70,7 @@ def quantise(
         needed = HEADROOM * (np.abs(built.gain) + np.abs(built.bias))
         scale = _scale(neuron, needed, weights, numerics)
         populations.append(_population(names[ensemble], neuron, alpha, scale, built.bias, numerics))
-        scaled[ensemble] = Scaled(
-            name=names[ensemble], scale=scale, current=scale * neuron.drive, output=neuron.output
-        )
+        scaled[ensemble] = Scaled(name=names[ensemble], scale=scale, current=scale * neuron.drive, output=neuron.output)
         if neuron.adapt:
             (own,), _ = _integers(weights, scale, numerics)
             projections.append(

@@ -56,7 +56,9 @@ class Report:
             else:
                 remark, size = place.why, connection.size_mid
             if owner(connection.pre_obj) is None and not place.on_array and connection not in split.replaced:
-                remark = "currents from the host" if split.on_array(owner(connection.post_obj)) else "both ends on the host"
+                remark = (
+                    "currents from the host" if split.on_array(owner(connection.post_obj)) else "both ends on the host"
+                )
             connections.append(Line(name=str(connection), place=_name(place), size=size, remark=remark))
         return cls(ensembles=tuple(ensembles), connections=tuple(connections))
 

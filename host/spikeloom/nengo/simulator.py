@@ -70,9 +70,7 @@ class Simulator(nengo.Simulator):
             )
             if network is not None:
                 model.builder = ArrayBuilder()
-        super().__init__(
-            network, dt=dt, seed=seed, model=model, progress_bar=progress_bar, optimize=optimize
-        )
+        super().__init__(network, dt=dt, seed=seed, model=model, progress_bar=progress_bar, optimize=optimize)
 
     @property
     def plan(self) -> Plan:

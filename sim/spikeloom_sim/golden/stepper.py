@@ -129,7 +129,9 @@ class _Level:
         self.parts = {p.name: slice(a, b) for p, a, b in zip(populations, ends, ends[1:], strict=False)}
         self.limit = network.numerics.state_min, network.numerics.state_max
         each = [Parameters.of(p) for p in populations]
-        self.plain = Parameters(**{f.name: _joined([getattr(p, f.name) for p in each], populations) for f in fields(Parameters)})
+        self.plain = Parameters(
+            **{f.name: _joined([getattr(p, f.name) for p in each], populations) for f in fields(Parameters)}
+        )
         self.plain = replace(self.plain, bias=np.concatenate([np.asarray(p.bias) for p in populations]))
 
     def reset(self, slots: int) -> None:
