@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def rates(seconds: float = 2.0) -> dict[str, Any]:
     relative = (closed - nengos)[nengos > 0] / nengos[nengos > 0]
     return {
         "currents": len(currents), "seconds": seconds, "most counts away from the closed form": float(away.max()),
-        "array against nengo, rate": {"mean": float(relative.mean()), "least": float(relative.min()), "most": float(relative.max())},
+        "rate of the array less nengo's, relative":
+            {"mean": float(relative.mean()), "least": float(relative.min()), "most": float(relative.max())},
     }  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def pace(ticks: int = 200) -> dict[str, Any]:
             stimulus = nengo.Node(lambda t: np.sin(20 * t))
             ensembles = [nengo.Ensemble(100, 1) for _ in range(count)]
             nengo.Connection(stimulus, ensembles[0])
-            for a, b in zip(ensembles, ensembles[1:], strict=False):
+            for a, b in pairwise(ensembles):
                 nengo.Connection(a, b)
             probes = [nengo.Probe(e.neurons) for e in ensembles]
         with spikeloom.nengo.Simulator(network, progress_bar=False) as sim:

@@ -101,15 +101,12 @@ def test_a_board_steps_as_the_golden_model(delay: int, schedule: str) -> None:
 
 def test_what_cannot_be_stepped_is_refused() -> None:
     network = loop(0)
+    forward = {"projections": network.projections[:1], "outputs": {"b": "b"}}
+    chain = QuantisedNetwork(inputs=[], populations=network.populations, **forward)
+    image = compile(chain, "auto:1x1:4", "pipelined")
+    board = Board(ModelArray(image.config), image)
     with pytest.raises(ConfigError, match="ticks behind its input"):
-        chain = QuantisedNetwork(
-            inputs=[],
-            populations=network.populations,
-            projections=network.projections[:1],
-            outputs={"b": "b"},
-        )
-        image = compile(chain, "auto:1x1:4", "pipelined")
-        Stepper(Board(ModelArray(image.config), image))
+        Stepper(board)
     stepper = golden.Stepper(network)
     with pytest.raises(SampleError, match="population a: a bias of"):
         stepper.step({"a": np.full(21, 1 << 30)})

@@ -23,7 +23,7 @@ class Backend:
     Attributes:
         stepper: of the golden model or the board.
         clipped: currents that did not fit the state.
-        shows_states: whether potentials are read after each tick.
+        shows_states: whether all states are read after each tick; otherwise only those that somebody asks for.
     """
 
     def __init__(self, board: str, target: ArrayConfig | str, numerics: Numerics) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import nengo
 import numpy as np
@@ -36,7 +36,7 @@ from .split import Split
 class ArrayBuilder(Builder):
     """Nengo's builder, with build functions of our own in front of Nengo's."""
 
-    builders = ChainMap({}, Builder.builders)
+    builders: ClassVar[ChainMap[type, Callable[..., Any]]] = ChainMap({}, Builder.builders)
 
     @classmethod
     def register(cls, nengo_class: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -159,6 +159,7 @@ def _add_array(model: Model, plan: Plan) -> None:
     network, scaled, rounded = quantise(model, split, plan.backend.numerics)
     late = _same_tick(model.operators, list(plan.neurons.values()))
     members = []
+    read = {signal.base for op in model.operators for signal in op.reads}
     for ensemble, op in plan.neurons.items():
         current = op.J
         if op in late:
@@ -170,7 +171,17 @@ def _add_array(model: Model, plan: Plan) -> None:
         clamp = not list(split.incoming(ensemble)) and isinstance(ensemble.neuron_type, nengo.SpikingRectifiedLinear)
         if clamp:
             split.ensembles[ensemble].notes.remove("negative currents from the array discharge the potential down to 0")
-        members.append(Member(scaled=scaled[ensemble], current=current, output=op.output, states=op.state, clamp=clamp))
+        shown = any(signal.base in read for signal in op.state.values())
+        members.append(
+            Member(
+                scaled=scaled[ensemble],
+                current=current,
+                output=op.output,
+                states=op.state,
+                clamp=clamp,
+                shown=shown,
+            )
+        )
     plan.backend.prepare(network)
     model.operators.append(StepArray(plan.backend, members))
     plan.report = Report.of(split, scaled, rounded, network)

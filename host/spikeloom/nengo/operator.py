@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,21 @@ from .quantise import Scaled
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Member:
-    """One ensemble: its population, the signals of its current, spikes and states; ``clamp`` cuts negative currents."""
+    """One ensemble as the operator sees it.
+
+    Attributes:
+        scaled: its population.
+        current, output, states: the signals of its current, spikes and states.
+        clamp: negative currents count as none.
+        shown: somebody reads the states.
+    """
 
     scaled: Scaled
     current: Signal
     output: Signal
     states: dict[str, Signal]
     clamp: bool
+    shown: bool
 
 
 class Latch(Operator):
@@ -52,6 +61,7 @@ class StepArray(Operator):
         self.backend = backend
         self.scaled = [m.scaled for m in members]
         self.clamp = np.concatenate([np.full(len(m.scaled.scale), m.clamp) for m in members])
+        self.shown = [n for n, m in enumerate(members) if m.shown or backend.shows_states]
         self.reads = [m.current for m in members]
         self.sets = [m.output for m in members]
         self.incs, self.updates = [], []
@@ -64,7 +74,7 @@ class StepArray(Operator):
         """Reset the array to the states that the signals begin with, and give the function that steps it."""
         backend, names = self.backend, [s.name for s in self.scaled]
         ends = np.cumsum([0, *(len(s.scale) for s in self.scaled)]).tolist()
-        parts = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        parts = [slice(a, b) for a, b in pairwise(ends)]
         factor = np.concatenate([s.current for s in self.scaled])
         currents = [signals[s] for s in self.reads]
         outputs = [signals[self.sets[n]] for n in range(len(names))]
@@ -75,7 +85,6 @@ class StepArray(Operator):
         backend.reset()
         for scaled, initial in zip(self.scaled, states, strict=True):
             backend.stepper.set_state(scaled.name, **_integers(scaled, initial, dt))
-        shown = range(len(names)) if backend.shows_states else []
 
         def step_array() -> None:
             np.concatenate(currents, out=gathered, casting="same_kind")
@@ -89,7 +98,7 @@ class StepArray(Operator):
             spikes = backend.stepper.step(biases)
             for name, output, scaled in zip(names, outputs, self.scaled, strict=True):
                 output[...] = spikes[name] * scaled.output
-            for n in shown:
+            for n in self.shown:
                 _show(self.scaled[n], backend.stepper.state(names[n]), states[n], dt)
 
         return step_array

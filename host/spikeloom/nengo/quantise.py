@@ -67,9 +67,10 @@ def quantise(
         if neuron.adapt:
             alpha, step = neuron.adapt
             weights = [sparse.csr_array(sparse.diags_array(np.full(ensemble.n_neurons, -neuron.drive * step)))]
-        needed = HEADROOM * (np.abs(built.gain) + np.abs(built.bias))
+        gains, biases = np.asarray(built.gain, dtype=float), np.asarray(built.bias, dtype=float)
+        needed = HEADROOM * (np.abs(gains) + np.abs(biases))
         scale = _scale(neuron, needed, weights, numerics)
-        populations.append(_population(names[ensemble], neuron, alpha, scale, built.bias, numerics))
+        populations.append(_population(names[ensemble], neuron, alpha, scale, biases, numerics))
         scaled[ensemble] = Scaled(name=names[ensemble], scale=scale, current=scale * neuron.drive, output=neuron.output)
         if neuron.adapt:
             (own,), _ = _integers(weights, scale, numerics)

@@ -8,6 +8,7 @@ from typing import Any
 import nengo
 from nengo.builder import Model
 from nengo.cache import get_default_decoder_cache
+from nengo.exceptions import SimulationError
 
 from ..contract.config import ArrayConfig
 from ..contract.numerics import Numerics
@@ -32,7 +33,6 @@ class Simulator(nengo.Simulator):
         array: ensembles that must be on the array; ``None`` puts all there that can be.
         host: ensembles that stay on the host.
         synapses: most synapses that connections may take on the array.
-        show_states: read potentials after each tick, so that they can be probed; on boards only where a probe asks.
 
     Raises :class:`nengo.exceptions.BuildError`, or the compiler's errors, before anything runs.
     """
@@ -89,6 +89,11 @@ class Simulator(nengo.Simulator):
             self.plan.backend.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.plan.backend.board != "golden" and not self.closed:
+            raise SimulationError(
+                f"a simulator on board {self.plan.backend.board!r} cannot be pickled while it is open: its states are "
+                'on the board. Close it first, or use board="golden"'
+            )
         return super().__getstate__() | {"stepper": self.plan.backend.stepper}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
