@@ -8,7 +8,7 @@ JOBS   ?= 2
 export AMARANTH_USE_YOSYS := builtin
 export YOWASP_CACHE_DIR ?= $(CURDIR)/$(VENV)/yowasp-cache
 
-.PHONY: demo test test-full lint bench mutations formal clean
+.PHONY: demo test test-full lint bench mutations formal nengo nengo-gateware clean
 
 demo: $(READY)
 	$(BIN)/spikeloom demo
@@ -36,6 +36,24 @@ mutations: $(READY)
 formal: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) tests/formal
 
+# Nengo's own tests need an older pytest, so an environment of their own.
+NENGO := .venv-nengo
+
+nengo: $(NENGO)/.ready
+	$(NENGO)/bin/python tests/nengo/suite.py reference || true
+	$(NENGO)/bin/python tests/nengo/suite.py golden
+	$(NENGO)/bin/python examples/nengo/measure.py
+
+nengo-gateware: $(NENGO)/.ready
+	$(NENGO)/bin/python tests/nengo/suite.py gateware
+
+$(NENGO)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(NENGO)
+	$(NENGO)/bin/pip install --quiet --upgrade pip
+	$(NENGO)/bin/pip install --quiet --editable . 'nengo==4.1.0' 'pytest<9' 'setuptools<81' \
+	  pytest-rng pytest-allclose pytest-plt
+	touch $@
+
 # Icarus checks the generated Verilog as a second opinion; it has no package on PyPI.
 .PHONY: iverilog
 iverilog:
@@ -49,4 +67,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build generated
+	rm -rf $(VENV) $(NENGO) build generated
