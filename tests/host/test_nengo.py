@@ -169,8 +169,9 @@ def sim_on_array(network: nengo.Network) -> int:
         return sim.report.on_array
 
 
-def test_learning_on_the_host_teaches_the_array() -> None:
-    with nengo.Network(seed=7) as network:
+def taught(seed: int):
+    """A channel that PES teaches from zero, and its value."""
+    with nengo.Network(seed=seed) as network:
         stimulus = nengo.Node([0.6])
         pre, post = nengo.Ensemble(60, 1), nengo.Ensemble(60, 1)
         rule = nengo.PES(learning_rate=1e-3)
@@ -181,9 +182,41 @@ def test_learning_on_the_host_teaches_the_array() -> None:
         nengo.Connection(stimulus, fault, transform=-1)
         nengo.Connection(fault, learned.learning_rule)
         probe = nengo.Probe(post, synapse=0.05)
-    values = run(network, 900).data[probe]
+    return network, learned, probe
+
+
+@pytest.mark.parametrize("where", ["host", "array"])
+def test_learning_by_the_host_teaches_the_array(where: str) -> None:
+    network, learned, probe = taught(7)
+    sim = run(network, 900, learning=where)
+    assert sim.plan.split.on_array(learned) == (where == "array")
+    values = sim.data[probe]
     assert abs(values[50, 0]) < 0.2
     assert abs(values[-1, 0] - 0.6) < 0.1
+
+
+def test_learned_weights_are_written_to_a_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "connect", lambda where, image: Board(ModelArray(image.config), image))
+    with nengo.Network(seed=12) as network:
+        pre, post = nengo.Ensemble(8, 1, bias=np.full(8, 3.0), gain=np.ones(8)), nengo.Ensemble(6, 1)
+        rule = nengo.PES(learning_rate=1e-2)
+        learned = nengo.Connection(pre, post, function=lambda x: 0 * x, learning_rule_type=rule)
+        nengo.Connection(nengo.Node([-1]), learned.learning_rule, synapse=None)
+        probes = [nengo.Probe(post.neurons), nengo.Probe(learned, "weights")]
+    fired = []
+    for name in ("golden", "sim"):
+        with spikeloom.nengo.Simulator(network, progress_bar=False, board=name, learning="array", learn_every=5) as sim:
+            sim.run_steps(50)
+            first = np.array(sim.data[probes[0]])
+            sim.reset()
+            sim.run_steps(50)
+            assert np.array_equal(sim.data[probes[0]], first)
+            fired.append(first > 0)
+            assert np.ptp(sim.data[probes[1]]) > 0
+    assert np.array_equal(*fired)
+    assert fired[0].any()
+    still = run(network, 50)
+    assert not np.array_equal(still.data[probes[0]] > 0, fired[0]) or still.report.connections != sim.report.connections
 
 
 def test_reset_and_pickle_repeat_a_run() -> None:

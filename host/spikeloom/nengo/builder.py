@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import nengo
@@ -15,10 +16,12 @@ import numpy as np
 from nengo.builder import Builder, Model
 from nengo.builder.connection import build_connection, get_eval_points, get_targets
 from nengo.builder.connection import build_solver as build_reference_solver
+from nengo.builder.learning_rules import build_learning_rule
 from nengo.builder.network import build_network
 from nengo.builder.neurons import SimNeurons, build_neurons
 from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
+from nengo.connection import LearningRule
 from nengo.ensemble import Neurons
 from nengo.exceptions import BuildError
 from nengo.rc import rc
@@ -27,8 +30,8 @@ from nengo.transforms import Dense
 from nengo.utils.simulator import operator_dependency_graph
 
 from .backend import Backend
-from .operator import Latch, Member, StepArray
-from .quantise import quantise
+from .operator import Latch, Learned, Member, StepArray
+from .quantise import integer_weights, quantise
 from .report import Report
 from .split import Split
 
@@ -62,6 +65,7 @@ class Plan:
         self.split: Split | None = None
         self.neurons: dict[nengo.Ensemble, SimNeurons] = {}
         self.decoders: dict[nengo.Connection, Any] = {}
+        self.rules_from: int | None = None
         self.report: Report | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,11 +110,20 @@ def build_array_neurons(model: Model, neuron_type: Any, neurons: Neurons, **sign
 @ArrayBuilder.register(nengo.Connection)
 def build_split_connection(model: Model, connection: nengo.Connection) -> None:
     """A connection: its weights, and on the host its operators."""
-    before = len(model.operators)
-    build_connection(model, connection)
     plan: Plan = model.spikeloom
+    before, plan.rules_from = len(model.operators), None
+    build_connection(model, connection)
     if plan.split is not None and plan.split.built_away(connection):
-        del model.operators[before:]
+        del model.operators[before : plan.rules_from]
+
+
+@ArrayBuilder.register(LearningRule)
+def build_rule_apart(model: Model, rule: LearningRule) -> None:
+    """A learning rule; its operators stay on the host, whatever becomes of those of its connection in front of it."""
+    plan: Plan = model.spikeloom
+    if plan.rules_from is None:
+        plan.rules_from = len(model.operators)
+    build_learning_rule(model, rule)
 
 
 @ArrayBuilder.register(Solver)
@@ -183,7 +196,16 @@ def _add_array(model: Model, plan: Plan) -> None:
             )
         )
     plan.backend.prepare(network)
-    model.operators.append(StepArray(plan.backend, members))
+    learned = [
+        Learned(
+            projection=projection,
+            weights=model.sig[connection]["weights"],
+            integers=partial(integer_weights, model, split, connection, scaled, plan.backend.numerics),
+        )
+        for projection, connection in enumerate(rounded)
+        if connection.learning_rule_type is not None
+    ]
+    model.operators.append(StepArray(plan.backend, members, learned))
     plan.report = Report.of(split, scaled, rounded, network)
 
 

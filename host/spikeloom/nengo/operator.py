@@ -34,6 +34,15 @@ class Member:
     shown: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Learned:
+    """A connection whose weights the host changes: its projection's number, their signal, and their integers."""
+
+    projection: int
+    weights: Signal
+    integers: Callable[[np.ndarray], np.ndarray]
+
+
 class Latch(Operator):
     """Keeps a signal for the next tick."""
 
@@ -56,13 +65,16 @@ class StepArray(Operator):
     Signals are kept by their place in ``reads`` and ``sets``, since Nengo's optimiser exchanges them there.
     """
 
-    def __init__(self, backend: Backend, members: list[Member], tag: str | None = "array") -> None:
+    def __init__(
+        self, backend: Backend, members: list[Member], learned: list[Learned], tag: str | None = "array"
+    ) -> None:
         super().__init__(tag=tag)
         self.backend = backend
         self.scaled = [m.scaled for m in members]
         self.clamp = np.concatenate([np.full(len(m.scaled.scale), m.clamp) for m in members])
         self.shown = [n for n, m in enumerate(members) if m.shown or backend.shows_states]
-        self.reads = [m.current for m in members]
+        self.learned = [(c.projection, c.integers) for c in learned]
+        self.reads = [m.current for m in members] + [c.weights for c in learned]
         self.sets = [m.output for m in members]
         self.incs, self.updates = [], []
         self.states: list[dict[str, int]] = []
@@ -76,7 +88,8 @@ class StepArray(Operator):
         ends = np.cumsum([0, *(len(s.scale) for s in self.scaled)]).tolist()
         parts = [slice(a, b) for a, b in pairwise(ends)]
         factor = np.concatenate([s.current for s in self.scaled])
-        currents = [signals[s] for s in self.reads]
+        currents = [signals[s] for s in self.reads[: len(names)]]
+        weights = [signals[s] for s in self.reads[len(names) :]]
         outputs = [signals[self.sets[n]] for n in range(len(names))]
         states = [{name: signals[self.sets[at]] for name, at in each.items()} for each in self.states]
         gathered = np.empty(ends[-1])
@@ -95,6 +108,9 @@ class StepArray(Operator):
             changed = bias != sent
             biases = {name: bias[part] for name, part in zip(names, parts, strict=True) if changed[part].any()}
             sent[:] = bias
+            if self.learned and backend.stepper.tick % backend.learn_every == 0:
+                pairs = zip(self.learned, weights, strict=True)
+                backend.set_weights({number: integers(array) for (number, integers), array in pairs})
             spikes = backend.stepper.step(biases)
             for name, output, scaled in zip(names, outputs, self.scaled, strict=True):
                 output[...] = spikes[name] * scaled.output

@@ -23,6 +23,9 @@ SCALE_MAX = 1 << 20
 HEADROOM = 4.0
 """Currents reach this multiple of those at the ensemble's radius before they are clipped."""
 
+LEARNED = 5.0
+"""Weights that learn may reach this multiple of those that drive the target with all sources at 100 spikes a second."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Scaled:
@@ -53,11 +56,13 @@ class Rounded:
 def quantise(
     model: Model, split: Split, numerics: Numerics
 ) -> tuple[QuantisedNetwork, dict[nengo.Ensemble, Scaled], dict[nengo.Connection, Rounded]]:
-    """Integers for everything that is on the array."""
+    """Integers for everything that is on the array; projections begin with the connections, in their order here."""
     currents = {c: current_weights(model, c, split.neurons[_source(c)]) for c in split.connections if split.on_array(c)}
     names = {e: f"{n}:{e.label or 'ensemble'}" for n, e in enumerate(split.neurons)}
     scaled: dict[nengo.Ensemble, Scaled] = {}
-    populations, projections, rounded = [], [], {}
+    populations, projections = [], []
+    rounded: dict[nengo.Connection, Rounded] = {}
+    adapting = []
     for ensemble, neuron in split.neurons.items():
         built = model.params[ensemble]
         incoming = list(split.incoming(ensemble))
@@ -69,12 +74,13 @@ def quantise(
             weights = [sparse.csr_array(sparse.diags_array(np.full(ensemble.n_neurons, -neuron.drive * step)))]
         gains, biases = np.asarray(built.gain, dtype=float), np.asarray(built.bias, dtype=float)
         needed = HEADROOM * (np.abs(gains) + np.abs(biases))
-        scale = _scale(neuron, needed, weights, numerics)
+        reserves = [_reserve(c, needed, split.neurons[_source(c)]) * gain for c in incoming if c.learning_rule_type]
+        scale = _scale(neuron, needed, [*weights, *reserves], numerics)
         populations.append(_population(names[ensemble], neuron, alpha, scale, biases, numerics))
         scaled[ensemble] = Scaled(name=names[ensemble], scale=scale, current=scale * neuron.drive, output=neuron.output)
         if neuron.adapt:
             (own,), _ = _integers(weights, scale, numerics)
-            projections.append(
+            adapting.append(
                 Projection(source=names[ensemble], target=names[ensemble], weights=own, delay=1, sparse=True)
             )
             continue
@@ -94,17 +100,37 @@ def quantise(
         numerics=numerics,
         inputs=(),
         populations=populations,
-        projections=projections,
+        projections=projections + adapting,
         outputs={p.name: p.name for p in populations},
     )
     return network, scaled, rounded
 
 
-def current_weights(model: Model, connection: nengo.Connection, neuron: ArrayNeuron) -> Any:
-    """Current into each target neuron of one spike of each source neuron, ``(target, source)``, before the synapse."""
+def integer_weights(
+    model: Model,
+    split: Split,
+    connection: nengo.Connection,
+    scaled: dict[nengo.Ensemble, Scaled],
+    numerics: Numerics,
+    weights: np.ndarray,
+) -> np.ndarray:
+    """Integers of a connection on the array whose weights have become others, cut to the weights' range."""
+    post = connection.post_obj
+    target = post.ensemble if isinstance(post, Neurons) else post
+    gain = split.neurons[target].drive * (1 - split.filters[connection].alpha / DECAY_ONE)
+    currents = current_weights(model, connection, split.neurons[_source(connection)], weights) * gain
+    (whole,), _ = _integers([currents], scaled[target].scale, numerics)
+    return whole
+
+
+def current_weights(model: Model, connection: nengo.Connection, neuron: ArrayNeuron, weights: Any = None) -> Any:
+    """Current into each target neuron of one spike of each source neuron, ``(target, source)``, before the synapse.
+
+    ``weights`` stand for those that the connection was built with.
+    """
     pre, post = connection.pre_obj, connection.post_obj
     ensemble = post.ensemble if isinstance(post, Neurons) else post
-    weights = model.params[connection].weights
+    weights = model.params[connection].weights if weights is None else weights
     if weights is None:  # a neuron-to-neuron connection without a transform
         weights = sparse.csr_array(sparse.eye_array(connection.size_in))
     elif isinstance(weights, np.ndarray) and weights.ndim == 0:
@@ -122,6 +148,13 @@ def current_weights(model: Model, connection: nengo.Connection, neuron: ArrayNeu
     elif not connection.solver.weights:
         weights = model.params[ensemble].scaled_encoders[:, connection.post_slice] @ weights
     return weights * neuron.output
+
+
+def _reserve(connection: nengo.Connection, needed: np.ndarray, source: ArrayNeuron) -> np.ndarray:
+    """Weights that a connection may learn, ``(target, source)``: several times those for 100 spikes a second."""
+    neurons = _source(connection).n_neurons
+    largest = LEARNED * needed * source.output / (100.0 * neurons)
+    return np.repeat(largest[:, None], neurons, axis=1)
 
 
 def _rows(factors: np.ndarray, weights: Any) -> Any:

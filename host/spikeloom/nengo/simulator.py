@@ -33,6 +33,8 @@ class Simulator(nengo.Simulator):
         array: ensembles that must be on the array; ``None`` puts all there that can be.
         host: ensembles that stay on the host.
         synapses: most synapses that connections may take on the array.
+        learning: where connections that learn are computed: "host", or "array", whose weights the host writes.
+        learn_every: ticks from one writing of these to the next.
 
     Raises :class:`nengo.exceptions.BuildError`, or the compiler's errors, before anything runs.
     """
@@ -52,6 +54,8 @@ class Simulator(nengo.Simulator):
         array: Iterable[nengo.Ensemble] | None = None,
         host: Iterable[nengo.Ensemble] = (),
         synapses: int | None = None,
+        learning: str = "host",
+        learn_every: int = 1,
     ) -> None:
         self.closed = True  # in case that building raises
         if model is None:
@@ -66,7 +70,8 @@ class Simulator(nengo.Simulator):
             numerics = Numerics(weight_bits=weight_bits, fraction_bits=fraction_bits, accumulator_bits=24)
             limit = synapses or (SYNAPSES if board == "golden" else SYNAPSES_BOARD)
             model.spikeloom = Plan(
-                Backend(board, target, numerics), {"array": array, "host": tuple(host), "synapses": limit}
+                Backend(board, target, numerics, learn_every),
+                {"array": array, "host": tuple(host), "synapses": limit, "learning": learning},
             )
             if network is not None:
                 model.builder = ArrayBuilder()

@@ -43,6 +43,8 @@ class Split:
         array: ensembles that must be on the array; ``None`` takes all that can.
         host: ensembles that stay on the host.
         synapses: most synapses that connections may take on the array; the largest stay on the host beyond that.
+        learning: where connections that learn are computed: on the "host", or on the "array", whose weights the host
+            then writes between ticks.
 
     Raises :class:`nengo.exceptions.BuildError` where an ensemble of ``array`` cannot be there.
     """
@@ -55,8 +57,11 @@ class Split:
         array: Iterable[nengo.Ensemble] | None = None,
         host: Iterable[nengo.Ensemble] = (),
         synapses: int,
+        learning: str = "host",
     ) -> None:
-        self.dt = dt
+        if learning not in ("host", "array"):
+            raise ValueError(f'learning must be "host" or "array", not {learning!r}')
+        self.dt, self.learning = dt, learning
         self.neurons: dict[nengo.Ensemble, ArrayNeuron] = {}
         self.filters: dict[nengo.Connection, Filter] = {}
         self.ensembles: dict[nengo.Ensemble, Place] = {}
@@ -120,7 +125,10 @@ class Split:
             if end is None or not self.on_array(end):
                 raise UnsuitableError(f"its {name} {thing} is on the host")
         if connection.learning_rule_type is not None:
-            raise UnsuitableError("its weights learn")
+            if self.learning == "host":
+                raise UnsuitableError('its weights learn, and learning is on the "host"')
+            if any(rule.modifies == "encoders" for rule in _rules(connection)):
+                raise UnsuitableError("it teaches encoders")
         if reason := self._watched.get(connection) or self._watched.get(post):
             raise UnsuitableError(reason)
         if self.neurons[post].adapt:
@@ -184,6 +192,14 @@ def synapse_count(connection: nengo.Connection) -> int:
     return int(sources * post.n_neurons)
 
 
+def _rules(connection: nengo.Connection) -> list[Any]:
+    """The learning rule types of a connection."""
+    rules = connection.learning_rule_type
+    if isinstance(rules, dict):
+        return list(rules.values())
+    return list(rules) if isinstance(rules, list | tuple) else [] if rules is None else [rules]
+
+
 def _watched(network: nengo.Network) -> dict[Any, str]:
     """Connections and ensembles whose insides the host must compute, each with the reason."""
     reasons: dict[Any, str] = {}
@@ -193,11 +209,7 @@ def _watched(network: nengo.Network) -> dict[Any, str]:
         elif isinstance(probe.obj, nengo.Ensemble | Neurons) and probe.attr == "input":
             reasons[owner(probe.obj)] = f"the input of {owner(probe.obj)} is probed"
     for connection in network.all_connections:
-        rules = connection.learning_rule_type
-        if rules is None:
-            continue
-        each = rules.values() if isinstance(rules, dict) else rules if isinstance(rules, list | tuple) else [rules]
-        if any(rule.modifies == "encoders" for rule in each):
+        if any(rule.modifies == "encoders" for rule in _rules(connection)):
             reasons[owner(connection.post_obj)] = f"the encoders of {owner(connection.post_obj)} learn"
     return reasons
 
