@@ -131,14 +131,17 @@ def test_connections_of_the_array_do_what_those_of_the_host_do() -> None:
     with nengo.Network(seed=5) as network:
         stimulus = nengo.Node(lambda t: [np.sin(9 * t), np.cos(9 * t)])
         a, b = nengo.Ensemble(60, 2), nengo.Ensemble(50, 2, neuron_type=nengo.SpikingRectifiedLinear())
+        noisy = nengo.Ensemble(40, 2, neuron_type=nengo.PoissonSpiking(nengo.LIFRate()), seed=1)
+        nengo.Connection(stimulus, noisy)
+        nengo.Connection(noisy, b, transform=0.3)
         product = nengo.networks.Product(60, 1)
         nengo.Connection(stimulus, a)
         nengo.Connection(a, b, function=lambda x: x[::-1], transform=[[0.5, 0], [0, -0.5]])
         nengo.Connection(a[0], product.input_a)
         nengo.Connection(a[1], product.input_b)
         probes = [nengo.Probe(x, synapse=0.05) for x in (b, product.output)]
-    array, host = (run(network, 500, synapses=size) for size in (1 << 20, 1))
-    assert sum(line.place == "array" for line in array.report.connections) == 5
+    array, host = (run(network, 400, seed=2, synapses=size) for size in (1 << 20, 1))
+    assert sum(line.place == "array" for line in array.report.connections) == 6
     assert sum(line.place == "array" for line in host.report.connections) == 0
     assert sum(" around " in line.name for line in array.report.connections) == 4
     for probe in probes:
@@ -215,8 +218,8 @@ def test_learned_weights_are_written_to_a_board(monkeypatch: pytest.MonkeyPatch)
             assert np.ptp(sim.data[probes[1]]) > 0
     assert np.array_equal(*fired)
     assert fired[0].any()
-    still = run(network, 50)
-    assert not np.array_equal(still.data[probes[0]] > 0, fired[0]) or still.report.connections != sim.report.connections
+    unwritten = run(network, 50, learning="array", learn_every=1000)
+    assert not np.array_equal(unwritten.data[probes[0]] > 0, fired[0])
 
 
 def test_reset_and_pickle_repeat_a_run() -> None:
@@ -262,8 +265,11 @@ def test_a_board_gives_the_spikes_and_potentials_of_the_golden_model(monkeypatch
         nengo.Connection(stimulus, a, synapse=None)
         nengo.Connection(a, b)
         nengo.Connection(b, a, transform=-0.5)
+        host = nengo.Ensemble(8, 1, neuron_type=nengo.RegularSpiking(nengo.RectifiedLinear()))
+        nengo.Connection(host, b)  # its spikes are sent, several a tick among them
         probes = [nengo.Probe(a.neurons), nengo.Probe(b.neurons), nengo.Probe(a.neurons, "voltage")]
     golden, board = (run(network, 60, board=name) for name in ("golden", "sim"))
+    assert "spikes from the host" in board.report.text
     for probe in probes:
         assert np.array_equal(golden.data[probe], board.data[probe])
         assert golden.data[probe].any()

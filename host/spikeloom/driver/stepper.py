@@ -53,7 +53,8 @@ class Stepper:
         words = [control_word(Operation.RESET_STATE)]
         words += [self._bias_words(n, np.asarray(self.image.network.population(n).bias)) for n in self._changed]
         self._changed.clear()
-        self.tick, self.cycles = 0, []
+        self.tick = 0
+        self.cycles: list[int] = []
         self._last: int | None = None
         self._command(np.concatenate(words))
 

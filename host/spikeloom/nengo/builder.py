@@ -30,8 +30,8 @@ from nengo.transforms import Dense
 from nengo.utils.simulator import operator_dependency_graph
 
 from .backend import Backend
-from .operator import Latch, Learned, Member, StepArray
-from .quantise import integer_weights, quantise
+from .operator import Latch, Learned, Member, Source, StepArray
+from .quantise import integer_weights, population_names, quantise
 from .report import Report
 from .split import Split
 
@@ -89,6 +89,7 @@ def build_split_network(model: Model, network: nengo.Network, progress: Any = No
         plan.split = Split(network, model.dt, **plan.options)
     build_network(model, network, progress)
     if outermost:
+        assert plan.split is not None
         for way, first in plan.split.ways.items():
             model.seeds[way], model.seeded[way] = model.seeds[first], model.seeded[first]
             model.build(way)
@@ -205,8 +206,18 @@ def _add_array(model: Model, plan: Plan) -> None:
         for projection, connection in enumerate(rounded)
         if connection.learning_rule_type is not None
     ]
-    model.operators.append(StepArray(plan.backend, members, learned))
+    names = population_names(split)
+    sources = [_source(model, ensemble, names[ensemble], worth) for ensemble, worth in split.sources.items()]
+    model.operators.append(StepArray(plan.backend, members, learned, sources))
     plan.report = Report.of(split, scaled, rounded, network)
+
+
+def _source(model: Model, ensemble: nengo.Ensemble, name: str, worth: float) -> Source:
+    """Spikes of the host, kept for the next tick: they count there, as behind a synapse of Nengo."""
+    output = model.sig[ensemble.neurons]["out"]
+    late = Signal(shape=output.shape, name=f"{ensemble}.spikes_late")
+    model.operators.append(Latch(output, late))
+    return Source(name=name, output=late, worth=worth)
 
 
 def _same_tick(operators: list[Operator], neurons: list[SimNeurons]) -> set[SimNeurons]:

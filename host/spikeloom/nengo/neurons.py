@@ -13,6 +13,12 @@ from ..contract.numerics import DECAY_ONE
 ON_ARRAY = (nengo.LIF, nengo.AdaptiveLIF, nengo.SpikingRectifiedLinear)
 """Exactly these types: a subclass may step differently."""
 
+HOST_SPIKES = (*ON_ARRAY, nengo.Izhikevich, nengo.RegularSpiking, nengo.StochasticSpiking, nengo.PoissonSpiking)
+"""Types whose output is a count of spikes times a constant, so that the host can send it as spikes."""
+
+COUNT_MAX = 15
+"""Spikes of one neuron in one tick that the host sends at most; types that can fire more often are cut there."""
+
 DECAY_ERROR = 0.1
 """Largest relative error of a time constant by its 12-bit factor; a neuron or synapse beyond stays on the host."""
 
@@ -93,6 +99,13 @@ def array_neuron(neuron: nengo.neurons.NeuronType, dt: float) -> ArrayNeuron:
         output=output,
         adapt=adapt,
     )
+
+
+def spike_worth(neuron: nengo.neurons.NeuronType, dt: float) -> float:
+    """Output of one spike of a neuron on the host. Raises :class:`UnsuitableError` where its output is no spikes."""
+    if type(neuron) not in HOST_SPIKES:
+        raise UnsuitableError(f"does not spike: {type(neuron).__name__}")
+    return float(getattr(neuron, "amplitude", 1.0)) / dt
 
 
 def decay(tau: float, dt: float, name: str) -> int:

@@ -12,6 +12,7 @@ from nengo.builder.operator import Operator
 from nengo.builder.signal import Signal
 
 from .backend import Backend
+from .neurons import COUNT_MAX
 from .quantise import Scaled
 
 
@@ -43,12 +44,23 @@ class Learned:
     integers: Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Source:
+    """Spikes of the host: the input's name, the neurons' output of the tick before, and what a spike is worth."""
+
+    name: str
+    output: Signal
+    worth: float
+
+
 class Latch(Operator):
     """Keeps a signal for the next tick."""
 
     def __init__(self, source: Signal, target: Signal, tag: str | None = None) -> None:
         super().__init__(tag=tag)
-        self.sets, self.incs, self.reads, self.updates = [], [], [source], [target]
+        self.reads, self.updates = [source], [target]
+        self.sets: list[Signal] = []
+        self.incs: list[Signal] = []
 
     def make_step(self, signals: Any, dt: float, rng: Any) -> Callable[[], None]:
         source, target = signals[self.reads[0]], signals[self.updates[0]]
@@ -66,7 +78,12 @@ class StepArray(Operator):
     """
 
     def __init__(
-        self, backend: Backend, members: list[Member], learned: list[Learned], tag: str | None = "array"
+        self,
+        backend: Backend,
+        members: list[Member],
+        learned: list[Learned],
+        sources: list[Source],
+        tag: str | None = "array",
     ) -> None:
         super().__init__(tag=tag)
         self.backend = backend
@@ -74,9 +91,11 @@ class StepArray(Operator):
         self.clamp = np.concatenate([np.full(len(m.scaled.scale), m.clamp) for m in members])
         self.shown = [n for n, m in enumerate(members) if m.shown or backend.shows_states]
         self.learned = [(c.projection, c.integers) for c in learned]
-        self.reads = [m.current for m in members] + [c.weights for c in learned]
+        self.sources = [(s.name, s.worth) for s in sources]
+        self.reads = [m.current for m in members] + [s.output for s in sources] + [c.weights for c in learned]
         self.sets = [m.output for m in members]
-        self.incs, self.updates = [], []
+        self.incs: list[Signal] = []
+        self.updates: list[Signal] = []
         self.states: list[dict[str, int]] = []
         for member in members:
             self.states.append({name: len(self.sets) + n for n, name in enumerate(member.states)})
@@ -89,7 +108,8 @@ class StepArray(Operator):
         parts = [slice(a, b) for a, b in pairwise(ends)]
         factor = np.concatenate([s.current for s in self.scaled])
         currents = [signals[s] for s in self.reads[: len(names)]]
-        weights = [signals[s] for s in self.reads[len(names) :]]
+        arriving = [signals[s] for s in self.reads[len(names) : len(names) + len(self.sources)]]
+        weights = [signals[s] for s in self.reads[len(names) + len(self.sources) :]]
         outputs = [signals[self.sets[n]] for n in range(len(names))]
         states = [{name: signals[self.sets[at]] for name, at in each.items()} for each in self.states]
         gathered = np.empty(ends[-1])
@@ -111,13 +131,19 @@ class StepArray(Operator):
             if self.learned and backend.stepper.tick % backend.learn_every == 0:
                 pairs = zip(self.learned, weights, strict=True)
                 backend.set_weights({number: integers(array) for (number, integers), array in pairs})
-            spikes = backend.stepper.step(biases)
+            sending = {name: _counts(array, worth) for (name, worth), array in zip(self.sources, arriving, strict=True)}
+            spikes = backend.stepper.step(biases, sending)
             for name, output, scaled in zip(names, outputs, self.scaled, strict=True):
                 output[...] = spikes[name] * scaled.output
             for n in self.shown:
                 _show(self.scaled[n], backend.stepper.state(names[n]), states[n], dt)
 
         return step_array
+
+
+def _counts(output: np.ndarray, worth: float) -> np.ndarray:
+    """Spikes of each neuron of the host."""
+    return np.minimum(np.rint(output / worth), COUNT_MAX).astype(np.int64)
 
 
 def _integers(scaled: Scaled, initial: dict[str, np.ndarray], dt: float) -> dict[str, np.ndarray]:

@@ -11,10 +11,10 @@ from nengo.builder import Model
 from nengo.ensemble import Neurons
 from scipy import sparse
 
-from ..contract.network import Population, Projection, QuantisedNetwork
+from ..contract.network import InputKind, InputPopulation, Population, Projection, QuantisedNetwork
 from ..contract.neuron import Reset
 from ..contract.numerics import DECAY_ONE, Numerics
-from .neurons import ArrayNeuron
+from .neurons import COUNT_MAX, ArrayNeuron
 from .split import Split
 
 SCALE_MAX = 1 << 20
@@ -57,8 +57,8 @@ def quantise(
     model: Model, split: Split, numerics: Numerics
 ) -> tuple[QuantisedNetwork, dict[nengo.Ensemble, Scaled], dict[nengo.Connection, Rounded]]:
     """Integers for everything that is on the array; projections begin with the connections, in their order here."""
-    currents = {c: current_weights(model, c, split.neurons[_source(c)]) for c in split.connections if split.on_array(c)}
-    names = {e: f"{n}:{e.label or 'ensemble'}" for n, e in enumerate(split.neurons)}
+    currents = {c: current_weights(model, c, split.worth(c)) for c in split.connections if split.on_array(c)}
+    names = population_names(split)
     scaled: dict[nengo.Ensemble, Scaled] = {}
     populations, projections = [], []
     rounded: dict[nengo.Connection, Rounded] = {}
@@ -74,8 +74,9 @@ def quantise(
             weights = [sparse.csr_array(sparse.diags_array(np.full(ensemble.n_neurons, -neuron.drive * step)))]
         gains, biases = np.asarray(built.gain, dtype=float), np.asarray(built.bias, dtype=float)
         needed = HEADROOM * (np.abs(gains) + np.abs(biases))
-        reserves = [_reserve(c, needed, split.neurons[_source(c)]) * gain for c in incoming if c.learning_rule_type]
-        scale = _scale(neuron, needed, [*weights, *reserves], numerics)
+        reserves = [_reserve(c, needed, split.worth(c)) * gain for c in incoming if c.learning_rule_type]
+        counts = [COUNT_MAX if _source(c) in split.sources else 1 for c in incoming] or [1]
+        scale = _scale(neuron, needed, [*weights, *reserves], [*counts, *[1] * len(reserves)], numerics)
         populations.append(_population(names[ensemble], neuron, alpha, scale, biases, numerics))
         scaled[ensemble] = Scaled(name=names[ensemble], scale=scale, current=scale * neuron.drive, output=neuron.output)
         if neuron.adapt:
@@ -98,12 +99,20 @@ def quantise(
             rounded[connection] = error
     network = QuantisedNetwork(
         numerics=numerics,
-        inputs=(),
+        inputs=[
+            InputPopulation(name=names[e], shape=(e.n_neurons,), kind=InputKind.COUNTS, max_count=COUNT_MAX)
+            for e in split.sources
+        ],
         populations=populations,
         projections=projections + adapting,
         outputs={p.name: p.name for p in populations},
     )
     return network, scaled, rounded
+
+
+def population_names(split: Split) -> dict[nengo.Ensemble, str]:
+    """Names of populations, and of inputs for the spikes of the host."""
+    return {e: f"{n}:{e.label or 'ensemble'}" for n, e in enumerate([*split.neurons, *split.sources])}
 
 
 def integer_weights(
@@ -118,15 +127,15 @@ def integer_weights(
     post = connection.post_obj
     target = post.ensemble if isinstance(post, Neurons) else post
     gain = split.neurons[target].drive * (1 - split.filters[connection].alpha / DECAY_ONE)
-    currents = current_weights(model, connection, split.neurons[_source(connection)], weights) * gain
+    currents = current_weights(model, connection, split.worth(connection), weights) * gain
     (whole,), _ = _integers([currents], scaled[target].scale, numerics)
     return whole
 
 
-def current_weights(model: Model, connection: nengo.Connection, neuron: ArrayNeuron, weights: Any = None) -> Any:
+def current_weights(model: Model, connection: nengo.Connection, worth: float, weights: Any = None) -> Any:
     """Current into each target neuron of one spike of each source neuron, ``(target, source)``, before the synapse.
 
-    ``weights`` stand for those that the connection was built with.
+    ``worth`` is the output of one spike; ``weights`` stand for those that the connection was built with.
     """
     pre, post = connection.pre_obj, connection.post_obj
     ensemble = post.ensemble if isinstance(post, Neurons) else post
@@ -147,13 +156,13 @@ def current_weights(model: Model, connection: nengo.Connection, neuron: ArrayNeu
         weights = _spread(weights, rows, post.size_in, axis=0)
     elif not connection.solver.weights:
         weights = model.params[ensemble].scaled_encoders[:, connection.post_slice] @ weights
-    return weights * neuron.output
+    return weights * worth
 
 
-def _reserve(connection: nengo.Connection, needed: np.ndarray, source: ArrayNeuron) -> np.ndarray:
+def _reserve(connection: nengo.Connection, needed: np.ndarray, worth: float) -> np.ndarray:
     """Weights that a connection may learn, ``(target, source)``: several times those for 100 spikes a second."""
     neurons = _source(connection).n_neurons
-    largest = LEARNED * needed * source.output / (100.0 * neurons)
+    largest = LEARNED * needed * worth / (100.0 * neurons)
     return np.repeat(largest[:, None], neurons, axis=1)
 
 
@@ -177,8 +186,13 @@ def _source(connection: nengo.Connection) -> nengo.Ensemble:
     return pre.ensemble if isinstance(pre, Neurons) else pre
 
 
-def _scale(neuron: ArrayNeuron, needed: np.ndarray, weights: list[Any], numerics: Numerics) -> np.ndarray:
-    """State units of a threshold, a neuron: as many as the state's range, the weights and their sums allow."""
+def _scale(
+    neuron: ArrayNeuron, needed: np.ndarray, weights: list[Any], counts: list[int], numerics: Numerics
+) -> np.ndarray:
+    """State units of a threshold, a neuron: as many as the state's range, the weights and their sums allow.
+
+    ``counts`` are the spikes that a source neuron of each of the weights can send in a tick.
+    """
     room = numerics.state_max / 2
     scale = np.minimum(SCALE_MAX, room / (1 + neuron.drive * needed))
     if np.isfinite(neuron.floor) and neuron.floor < 0:
@@ -187,7 +201,7 @@ def _scale(neuron: ArrayNeuron, needed: np.ndarray, weights: list[Any], numerics
     if weights:
         size = [abs(w) for w in weights]
         largest = np.max([np.asarray(_dense(w.max(axis=1))) for w in size], axis=0)
-        total = np.sum([np.asarray(w.sum(axis=1)).reshape(-1) for w in size], axis=0)
+        total = np.sum([n * np.asarray(w.sum(axis=1)).reshape(-1) for n, w in zip(counts, size, strict=True)], axis=0)
         with np.errstate(divide="ignore"):
             scale = np.minimum(scale, unit * (numerics.weight_limit - 0.5) / largest)
             scale = np.minimum(scale, unit * 0.9 * (1 << numerics.accumulator_bits - 1) / total)

@@ -50,6 +50,8 @@ class Report:
             if place.on_array:
                 error = rounded[connection]
                 remark = f"weights use {error.bits:.1f} bits, error {error.error:.2%} of their root mean square"
+                if owner(connection.pre_obj) in split.sources:
+                    remark += ", spikes from the host"
                 if error.clipped:
                     remark += f", {error.clipped} clipped"
                 size = synapse_count(connection)

@@ -85,7 +85,9 @@ class Simulator(nengo.Simulator):
     @property
     def report(self) -> Report:
         """What runs where, and how it was quantised."""
-        return self.plan.report
+        report = self.plan.report
+        assert report is not None, "the model was built by another simulator"
+        return report
 
     def close(self) -> None:
         """Close the simulator and let go of the board."""

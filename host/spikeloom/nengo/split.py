@@ -14,7 +14,7 @@ from nengo.exceptions import BuildError
 from nengo.transforms import Dense, NoTransform, Sparse
 
 from .bypass import Bypass
-from .neurons import ArrayNeuron, UnsuitableError, array_neuron, decay
+from .neurons import ArrayNeuron, UnsuitableError, array_neuron, decay, spike_worth
 
 
 @dataclass(kw_only=True, slots=True)
@@ -36,6 +36,8 @@ class Filter:
 
 class Split:
     """Ensembles and connections of a network, each with its place; connections around nodes (``ways``) among them.
+
+    ``sources`` are ensembles of the host whose spikes go to the array, each with the output of one spike.
 
     Parameters:
         network: the whole model.
@@ -63,6 +65,7 @@ class Split:
             raise ValueError(f'learning must be "host" or "array", not {learning!r}')
         self.dt, self.learning = dt, learning
         self.neurons: dict[nengo.Ensemble, ArrayNeuron] = {}
+        self.sources: dict[nengo.Ensemble, float] = {}
         self.filters: dict[nengo.Connection, Filter] = {}
         self.ensembles: dict[nengo.Ensemble, Place] = {}
         self.connections: dict[nengo.Connection, Place] = {}
@@ -78,6 +81,8 @@ class Split:
             self.connections[connection] = self._place_connection(connection)
         self._one_current()
         self._within(synapses)
+        sending = {owner(c.pre_obj) for c, place in self.connections.items() if place.on_array}
+        self.sources = {e: worth for e, worth in self.sources.items() if e in sending}
 
     def on_array(self, thing: Any) -> bool:
         """Whether an ensemble or a connection is on the array."""
@@ -121,9 +126,11 @@ class Split:
         pre, post = owner(connection.pre_obj), owner(connection.post_obj)
         if isinstance(connection.post_obj, LearningRule):
             raise UnsuitableError("it teaches a learning rule")
-        for end, thing, name in ((pre, connection.pre_obj, "source"), (post, connection.post_obj, "target")):
-            if end is None or not self.on_array(end):
-                raise UnsuitableError(f"its {name} {thing} is on the host")
+        if post is None or not self.on_array(post):
+            raise UnsuitableError(f"its target {connection.post_obj} is on the host")
+        if pre is None:
+            raise UnsuitableError(f"its source {connection.pre_obj} is on the host")
+        self._check_source(connection, pre)
         if connection.learning_rule_type is not None:
             if self.learning == "host":
                 raise UnsuitableError('its weights learn, and learning is on the "host"')
@@ -142,7 +149,26 @@ class Split:
         if type(synapse) is not nengo.Lowpass:
             raise UnsuitableError(f"its synapse is {synapse}, a current of the array decays as a Lowpass")
         instant = synapse.tau <= 0.03 * self.dt  # Nengo's own limit below which a Lowpass only delays
-        return Filter(alpha=0 if instant else decay(synapse.tau, self.dt, "tau"), delay=1)
+        delay = int(pre in self.neurons)  # the host sends its spikes a tick later
+        return Filter(alpha=0 if instant else decay(synapse.tau, self.dt, "tau"), delay=delay)
+
+    def _check_source(self, connection: nengo.Connection, pre: nengo.Ensemble) -> None:
+        """A source on the host must spike, and its spikes reach the array a tick later, as a Lowpass's output does."""
+        if self.on_array(pre):
+            return
+        try:
+            worth = spike_worth(pre.neuron_type, self.dt)
+        except UnsuitableError as error:
+            raise UnsuitableError(f"its source {pre} is on the host and {error}") from None
+        if connection.synapse is None or not worth:
+            raise UnsuitableError(f"its source {pre} is on the host, and it has no synapse")
+        self.sources[pre] = worth
+
+    def worth(self, connection: nengo.Connection) -> float:
+        """Output of one spike of a connection's source."""
+        pre = owner(connection.pre_obj)
+        assert pre is not None
+        return self.neurons[pre].output if pre in self.neurons else self.sources[pre]
 
     def _one_current(self) -> None:
         """A neuron has one current, so one decay: the one that most synapses into its ensemble ask for."""

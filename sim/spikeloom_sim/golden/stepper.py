@@ -32,7 +32,6 @@ class Stepper:
         self.levels = [_Level(network, names) for names in _levels(network)]
         self.size = {p.name: p.size for p in network.populations}
         self._level = {name: level for level in self.levels for name in level.parts}
-        self._plain = {p.name: np.asarray(p.bias) for p in network.populations}
         self._synapses = [_Synapses(network, p) for p in network.projections]
         self._slots = 1 + max((p.delay for p in network.projections), default=0)
         self.reset()
@@ -135,7 +134,8 @@ class _Level:
         self.plain = replace(self.plain, bias=np.concatenate([np.asarray(p.bias) for p in populations]))
 
     def reset(self, slots: int) -> None:
-        self.parameters = self.plain.with_bias(np.array(self.plain.bias))
+        self.bias = np.array(self.plain.bias)
+        self.parameters = self.plain.with_bias(self.bias)
         self.state = State.zeros((self.size,))
         self.acc = np.zeros((slots, self.size), dtype=np.int64)
 
@@ -143,7 +143,7 @@ class _Level:
         low, high = self.limit
         if bias.min(initial=0) < low or bias.max(initial=0) > high:
             raise SampleError(f"population {name}: a bias of {bias.min()} to {bias.max()}, must be {low} to {high}")
-        self.parameters.bias[self.parts[name]] = bias
+        self.bias[self.parts[name]] = bias
 
     def step(self, network: QuantisedNetwork, slot: int) -> int:
         after = step(network.numerics, self.parameters, self.state, self.acc[slot])
