@@ -8,7 +8,7 @@ JOBS   ?= 2
 export AMARANTH_USE_YOSYS := builtin
 export YOWASP_CACHE_DIR ?= $(CURDIR)/$(VENV)/yowasp-cache
 
-.PHONY: demo test test-full lint bench mutations formal interop clean
+.PHONY: demo test test-full lint bench mutations formal interop nengo nengo-gateware clean
 
 demo: $(READY)
 	$(BIN)/spikeloom demo
@@ -44,6 +44,24 @@ interop:
 	$(INTEROP)/bin/pip install --quiet --no-deps sinabs==3.1.3
 	$(INTEROP)/bin/python -m pytest tests/interop --record docs/results/interop.json
 
+# Nengo's own tests need an older pytest, so an environment of their own.
+NENGO := .venv-nengo
+
+nengo: $(NENGO)/.ready
+	$(NENGO)/bin/python tests/nengo/suite.py reference || true
+	$(NENGO)/bin/python tests/nengo/suite.py golden
+	$(NENGO)/bin/python examples/nengo/measure.py
+
+nengo-gateware: $(NENGO)/.ready
+	$(NENGO)/bin/python tests/nengo/suite.py gateware
+
+$(NENGO)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(NENGO)
+	$(NENGO)/bin/pip install --quiet --upgrade pip
+	$(NENGO)/bin/pip install --quiet --editable . 'nengo==4.1.0' 'pytest<9' 'setuptools<81' \
+	  pytest-rng pytest-allclose pytest-plt
+	touch $@
+
 # Icarus checks the generated Verilog as a second opinion; it has no package on PyPI.
 .PHONY: iverilog
 iverilog:
@@ -58,3 +76,5 @@ $(READY): pyproject.toml
 
 clean:
 	rm -rf $(VENV) $(INTEROP) build generated
+
+	rm -rf $(VENV) $(NENGO) build generated
