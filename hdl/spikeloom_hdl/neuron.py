@@ -7,6 +7,7 @@ from amaranth import *
 from spikeloom.contract.neuron import LATENCY_BITS, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
+from .arithmetic import Multiply
 from .stage import RigidPipeline
 
 FACTOR_BITS = 17
@@ -46,6 +47,7 @@ class NeuronPipeline:
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
+    multiply : how products are made.
     delay : how values wait that are wanted much later, or None: in registers.
     """
 
@@ -53,9 +55,9 @@ class NeuronPipeline:
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
-        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
+        state, parameters, biases, acc, tick, flush, clear, multiply: Multiply, delay: Delay | None = None,
     ):  # fmt: skip
-        self.m, self.numerics, self.delay = m, numerics, delay
+        self.m, self.numerics, self.multiply, self.delay = m, numerics, multiply, delay
         self.aside: dict[str, tuple[Value, int]] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
@@ -95,16 +97,13 @@ class NeuronPipeline:
     def _multiply(self, tick: Value, flush: Value) -> None:
         pipe = self.pipe
         held = pipe["latency"]
-        # NEVER is the highest latency, and the tick saturates below it.
-        active = (held <= tick) & ((flush == 0) | (held >= flush))
+        # NEVER is the highest latency, and the tick saturates below it. Comparisons are all of the kind that
+        # synthesis needs a carry chain for and nothing else: less than, and its contrary.
+        active = (tick >= held) & (held >= flush)
         assert len(held) == LATENCY_BITS
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         pipe.set(
             active=active,
-            low_u=pipe["alpha"] * self._low(pipe["u"]),
-            low_v=pipe["beta"] * self._low(pipe["v"]),
-            high_u=pipe["alpha"] * self._high(pipe["u"]),
-            high_v=pipe["beta"] * self._high(pipe["v"]),
             delayed=delayed,
             waits=pipe["r"] != 0,
         )
@@ -113,9 +112,14 @@ class NeuronPipeline:
             acc = pipe["acc"]
             pipe.set(acc=Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3]))
             pipe.drop("weight_exponent")
+        products = {}
+        for name, factor in (("u", "alpha"), ("v", "beta")):
+            for part, half in (("low", self._low(pipe[name])), ("high", self._high(pipe[name]))):
+                products[f"{part}_{name}"] = self.multiply(f"{pipe.name}{part}_{name}", pipe[factor], half)
         pipe.drop("alpha", "beta", "latency", "u", "v", "s")
         self._set_aside("v_sub")
         pipe.step()
+        pipe.set(**products)
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""
@@ -162,10 +166,10 @@ class NeuronPipeline:
             pipe.drop(f"up_{name}", f"down_{name}")
         pipe.step()
 
-    def _limits(self, total: Value) -> tuple[Value, Value]:
-        """Whether a sum lies above, and whether below, the range of the state."""
-        low, high = self.numerics.state_min, self.numerics.state_max
-        return total > high, total < low
+    def _beyond(self, total: Value) -> Value:
+        """Whether a sum does not fit the state's bits: those from the sign on are not all alike."""
+        top = total[self.numerics.state_bits - 1 :]
+        return ~(top.all() | ~top.any())
 
     def _limit_u(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -173,13 +177,12 @@ class NeuronPipeline:
             wrapped = pipe["u"][:bits].as_signed()
             pipe.set(u=wrapped, limited_u=wrapped != pipe["u"])
         else:
-            above, below = self._limits(pipe["u"])
-            low, high = (C(limit, signed(bits)) for limit in (self.numerics.state_min, self.numerics.state_max))
-            pipe.set(u=self._clip(pipe["u"], above, high, below, low), limited_u=above | below)
+            total = pipe["u"]
+            beyond, sign = self._beyond(total), total[-1]
+            # Of the two ends of the range, one is the other's bits inverted.
+            end = Cat((~sign).replicate(bits - 1), sign)
+            pipe.set(u=Mux(beyond, end, total[:bits]).as_signed(), limited_u=beyond)
         pipe.step()
-
-    def _clip(self, total: Value, above: Value, high: Value, below: Value, low: Value) -> Value:
-        return Mux(above, high, Mux(below, low, total))[: self.numerics.state_bits].as_signed()
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -193,15 +196,20 @@ class NeuronPipeline:
 
     def _floor(self) -> None:
         pipe = self.pipe
-        above, below = self._limits(pipe["v"])
-        pipe.set(above=above, under=pipe["v"] < pipe["v_min"], limited_v=above | below)
+        total = pipe["v"]
+        beyond = self._beyond(total)
+        limited = beyond
+        if self.numerics.profile is Profile.LOIHI:
+            limited = beyond | (total == C(self.numerics.state_min - 1, signed(self.numerics.state_bits)))
+        pipe.set(above=beyond & ~total[-1], under=total < pipe["v_min"], limited_v=limited)
         pipe.step()
 
     def _limit_v(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
-        high = C(self.numerics.state_max, signed(bits))
+        above = Cat(pipe["above"].replicate(bits - 1), C(0, 1))
+        inside = Cat(pipe["v"][: bits - 1], pipe["v"][bits - 1] & ~pipe["above"])
         # The floor is within the range of the state: whoever is below that is below the floor.
-        pipe.set(v=self._clip(pipe["v"], pipe["above"], high, pipe["under"], pipe["v_min"]))
+        pipe.set(v=Mux(pipe["under"], pipe["v_min"], above | inside)[:bits].as_signed())
         pipe.drop("above", "under", "v_min")
         pipe.step()
 
@@ -210,7 +218,7 @@ class NeuronPipeline:
         self._take_back("theta", "v_sub")
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
-        pipe.set(above=pipe["v"] > pipe["theta"], lowered=lowered)
+        pipe.set(above=pipe["theta"] < pipe["v"], lowered=lowered)
         pipe.drop("theta", "v_sub")
         pipe.step()
 

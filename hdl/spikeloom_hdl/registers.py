@@ -52,7 +52,7 @@ class Counters(wiring.Component):
     """
 
     def __init__(self, most: Sequence[int]):
-        assert len(most) == len(Counter) <= SWEEP * 3 // 4
+        assert len(most) == len(Counter) <= min(15, SWEEP * 3 // 4)
         self.most = tuple(most)
         steps = {f"step{n}": In(range(limit + 1)) for n, limit in enumerate(most)}
         super().__init__({**steps, "bus": In(BusSignature())})
@@ -64,51 +64,53 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = len(Counter)
-        write_data = Signal(COLUMN_BITS)
-
-        # Whose turn it is: the next one's, or the one's that the bus is asking for. One bit a counter besides, in
-        # registers, spares a decoder in front of the adder.
-        turn, next_turn = Signal(range(count)), Signal(range(count))
-        chosen, next_chosen = Signal(count, init=1), Signal(count, init=1)
-        hit, asked, cleared = Signal(), Signal(), Signal()
-        wanted = self.bus.address[: len(turn)]
+        # Whose turn it is: the next one's, or the one's that the bus is asking for; then one bit a counter.
+        asking, next_turn = Signal(range(count)), Signal(range(count))
+        hit, reads, writes = Signal(), Signal(), Signal()
         m.d.comb += hit.eq(self.bus.valid & (self.bus.space == Space.COUNTER))
-        m.d.sync += [asked.eq(hit & ~self.bus.write), cleared.eq(hit & self.bus.write)]
-        with m.If(hit):
-            m.d.sync += [turn.eq(wanted), chosen.eq(1 << wanted)]
-        with m.Else():
-            m.d.sync += [
-                turn.eq(next_turn),
-                chosen.eq(next_chosen),
-                next_turn.eq(Mux(next_chosen[-1], 0, next_turn + 1)),
-                next_chosen.eq(next_chosen.rotate_left(1)),
-            ]
+        m.d.sync += [reads.eq(hit & ~self.bus.write), writes.eq(hit & self.bus.write)]
+        m.d.sync += asking.eq(Mux(hit, self.bus.address[: len(asking)], next_turn))
+        with m.If(~hit):
+            m.d.sync += next_turn.eq(Mux(next_turn == count - 1, 0, next_turn + 1))
+        turn, chosen = Signal.like(asking), Signal(count)
+        asked, cleared = Signal(), Signal()
+        m.d.sync += [turn.eq(asking), chosen.eq(1 << asking), asked.eq(reads), cleared.eq(writes)]
 
         swept = Const(0)
         for n, (limit, step) in enumerate(zip(self.most, self.step, strict=True)):
             narrow = Signal(range(limit * SWEEP + 1), name=f"narrow{n}")
-            m.d.sync += narrow.eq(Mux(chosen[n], 0, narrow) + step)
+            if limit == 1:
+                self._count(m, narrow, chosen[n], step)
+            else:
+                m.d.sync += narrow.eq(Mux(chosen[n], 0, narrow) + step)
             swept = swept | Mux(chosen[n], narrow, 0)
         # The adder is a cycle behind, and its RAM with it: a counter that is swept twice in a row is right, too.
-        adding, added, told, clears = Signal.like(turn), Signal.like(swept), Signal(), Signal()
+        # What clears a counter adds nothing to the total of the last one, which there is none of: it stays zero.
+        adding, added, told = Signal.like(turn), Signal.like(swept), Signal()
+        source, read_from = Signal.like(turn), Signal.like(turn)
         total, answer = Signal(COLUMN_BITS), Signal(COLUMN_BITS)
-        m.d.sync += [adding.eq(turn), added.eq(Mux(cleared, 0, swept)), told.eq(asked), clears.eq(cleared)]
-        m.d.comb += [
-            total.eq(self._totals(m, platform, turn, adding, write_data) + added),
-            write_data.eq(Mux(clears, 0, total)),
-        ]
-        answer_q = Signal.like(answer)
-        m.d.sync += [answer.eq(Mux(told, total, 0)), answer_q.eq(answer)]
+        m.d.comb += source.eq(turn | cleared.replicate(len(turn)))
+        m.d.sync += [adding.eq(turn), read_from.eq(source), added.eq(Mux(cleared, 0, swept)), told.eq(asked)]
+        m.d.comb += total.eq(self._totals(m, platform, source, read_from, adding, total) + added)
+        m.d.sync += answer.eq(Mux(told, total, 0))
         assert READ_LATENCY == 4
-        m.d.comb += self.bus.read_data.eq(answer_q)
+        m.d.comb += self.bus.read_data.eq(answer)
         return m
 
-    def _totals(self, m: Module, platform, following: Value, address: Value, data: Value) -> Value:
-        """The wide counters: one is read and written at ``address`` in each cycle, at ``following`` in the next."""
+    def _count(self, m: Module, narrow: Signal, chosen: Value, step: Value) -> None:
+        """One more where there is a step, from zero on where it is swept; narrower than a carry chain can be."""
+        up = narrow ^ Cat(step, *(step & narrow[:bit].all() for bit in range(1, len(narrow))))
+        m.d.sync += [narrow[0].eq(Mux(chosen, step, up[0])), narrow[1:].eq(Mux(chosen, 0, up[1:]))]
+
+    def _totals(self, m: Module, platform, following: Value, source: Value, address: Value, data: Value) -> Value:
+        """The wide counters: one is read at ``source`` and written at ``address`` in each cycle.
+
+        ``following`` is the next cycle's ``source``.
+        """
         if memories.family_of(platform) != "ice40":
             m.submodules.totals = totals = Memory(shape=COLUMN_BITS, depth=16, init=[])
             write, read = totals.write_port(), totals.read_port(domain="comb")
-            m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.data.eq(data), write.en.eq(1)]
+            m.d.comb += [read.addr.eq(source), write.addr.eq(address), write.data.eq(data), write.en.eq(1)]
             return read.data
         # No RAM of this chip answers at once. Block RAM has not got a total yet that was written a cycle ago.
         again, last = Signal(), Signal(COLUMN_BITS)

@@ -1,5 +1,8 @@
 """The neuron unit: takes drained rows of sums, updates the neurons of each, and tells who fired."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,6 +12,7 @@ from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Space, spaces
 
 from . import memories
+from .arithmetic import multiply_of
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .neuron import NeuronPipeline
@@ -75,23 +79,22 @@ class NeuronUnit(wiring.Component):
         m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], latency=2)
         share(m, self.bus, [states.bus, parameters.bus, biases.bus])
 
-        # The row at work: its groups are taken one after the other.
-        nth = Signal(range(core.groups))  # of the row's groups; 0 at rest
+        # The row at work: its groups are taken one after the other. The one whose turn it is has a zero here.
+        first = (1 << core.groups) - 2
+        others = Signal(core.groups, init=first)
         address = Signal(bits_for(core.rows * core.groups))
         next_address = Signal.like(address)
-        working = Signal()
-        m.d.comb += [working.eq(self.sums_valid | (nth != 0)), address.eq(next_address)]
+        working, last = Signal(), Signal()
+        m.d.comb += [working.eq(self.sums_valid | others[0]), last.eq(~others[-1]), address.eq(next_address)]
         with m.If(self.sums_valid & (self.sums_row == 0)):
             m.d.comb += address.eq(0)
-        last = Signal()
-        m.d.comb += last.eq(nth == core.groups - 1)
         with m.If(working):
-            m.d.sync += [nth.eq(Mux(last, 0, nth + 1)), next_address.eq(address + 1)]
+            m.d.sync += [others.eq(others.rotate_left(1)), next_address.eq(address + 1)]
 
         control = RigidPipeline(m, "update")
         control.set(valid=working, last=last, row=self.sums_row, address=address)
         busy = [working]
-        acc = self._pick(m, nth)
+        acc = self._pick(m, others)
         control.step()
         busy.append(control["valid"])
         m.d.comb += [
@@ -105,7 +108,7 @@ class NeuronUnit(wiring.Component):
             busy.append(control["valid"])
 
         group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), acc)
-        delay = memories.delay_of(m, platform)
+        delay, multiply = memories.delay_of(m, platform), multiply_of(m, platform)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -117,6 +120,7 @@ class NeuronUnit(wiring.Component):
                 tick=self.tick,
                 flush=self.flush,
                 clear=self.clear,
+                multiply=multiply,
                 delay=delay,
             )  # fmt: skip
             neurons.append(neuron.result)
@@ -150,19 +154,25 @@ class NeuronUnit(wiring.Component):
         m.d.comb += self.idle.eq(~Cat(*busy, self.fired_valid, clear).any())
         return m
 
-    def _pick(self, m: Module, nth: Value) -> Value:
-        """The sums of a group of the row, three cycles later: four groups to one, then the rest."""
+    def _pick(self, m: Module, others: Value) -> Value:
+        """The sums of a group of the row, three cycles later: those of ``others`` are made zero, and all are ored.
+
+        A register that is cleared costs no logic, a multiplexer of as many inputs does.
+        """
         core = self.config.core
         bits = core.group * core.numerics.accumulator_bits
-        groups = [self.sums.as_value()[n * bits : (n + 1) * bits] for n in range(core.groups)]
-        low, high = Signal(2), Signal(max(1, len(nth) - 2))
-        m.d.comb += low.eq(nth)
-        m.d.sync += high.eq(nth >> 2)
-        quads = []
-        for n in range(0, core.groups, 4):
-            quad = Signal(bits, name=f"quad{n // 4}")
-            m.d.sync += quad.eq(Array(groups[n : n + 4])[low])
-            quads.append(quad)
-        picked, acc = Signal(bits), Signal(bits)
-        m.d.sync += [picked.eq(Array(quads)[high] if len(quads) > 1 else quads[0]), acc.eq(picked)]
+        values = []
+        for n in range(core.groups):
+            kept = Signal(bits, name=f"kept{n}")
+            m.d.sync += kept.eq(Mux(others[n], 0, self.sums.as_value()[n * bits : (n + 1) * bits]))
+            values.append(kept)
+        for step in range(2):
+            several = 16 if step == 0 and core.groups > 16 else 4 if step == 0 else core.groups
+            merged = []
+            for n in range(0, len(values), several):
+                ored = Signal(bits, name=f"ored{step}_{n}")
+                m.d.sync += ored.eq(reduce(or_, values[n : n + several]))
+                merged.append(ored)
+            values = merged
+        (acc,) = values
         return acc

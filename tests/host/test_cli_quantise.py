@@ -9,7 +9,8 @@ from onnx_models import model
 from typer.testing import CliRunner
 
 import spikeloom as sl
-from spikeloom.cli import quantise, report  # noqa: F401  each adds its commands
+from spikeloom.cli import quantise as commands  # noqa: F401
+from spikeloom.cli import report as reports  # noqa: F401
 from spikeloom.cli.app import app
 from spikeloom.cli.inputs import layer_bits, open_quantised
 from spikeloom.contract.errors import NetworkError

@@ -5,7 +5,23 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Calibration, Decay, Dt, Fire, LayerBits, Limit, Network, Reset, Samples, Scale, Target, app
+from .app import (
+    AsJson,
+    Calibration,
+    Decay,
+    Dt,
+    Fire,
+    LayerBits,
+    Limit,
+    Network,
+    PlaceBy,
+    Reset,
+    Samples,
+    Scale,
+    Schedule,
+    Target,
+    app,
+)  # fmt: skip
 from .inputs import layer_bits, open_mapped, open_samples
 from .show import console, finish
 
@@ -24,13 +40,24 @@ def compile(
     weight_bits: LayerBits = "8",
     calibration: Calibration = "max",
     scale: Scale = "neuron",
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
     as_json: AsJson = False,
 ) -> None:
     """Import, quantise and map a network; write the image and print what it uses."""
     data = open_samples(samples, limit) if samples else None
-    options = {"calibration": calibration, "scale": scale}
     image = open_mapped(
-        network, target, data, layer_bits(weight_bits), options=options, dt=dt, decay=decay, reset=reset, fire=fire
+        network,
+        target,
+        data,
+        layer_bits(weight_bits),
+        options={"calibration": calibration, "scale": scale},
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
     )
     image.save(output)
     console.print(image.text, markup=False)

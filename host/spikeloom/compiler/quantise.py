@@ -180,6 +180,11 @@ def _check_currents(network: Network, currents: set[str]) -> None:
                 f"input {e.source}: it carries currents, and {e.target} ({network.population(e.target).kind}) has a "
                 "synaptic current, into which only spikes can go: encode the input as spikes or counts"
             )
+        if e.source in currents and e.delay:
+            raise NetworkError(
+                f"input {e.source}: it carries currents, and they reach {e.target} {e.delay} ticks late: biases cannot "
+                "wait: encode the input as spikes or counts, or shift the samples"
+            )
 
 
 def _layer(
