@@ -8,6 +8,7 @@ from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, PAYLOAD_BITS_MAX, Ar
 from ..contract.errors import FitError
 from ..contract.network import InputKind, QuantisedNetwork
 from ..contract.ring import Space
+from .cycles_core import ROW_CYCLES
 from .mapping import build
 from .overflow import accumulator_bits_needed
 from .pieces import entries_needed, walks_sparsely
@@ -136,4 +137,7 @@ def regrouped(config: ArrayConfig) -> ArrayConfig:
     core = config.core
     groups = [n for n in range(1, AUTO_GROUP + 1) if core.lanes % n == 0]
     enough = (n for n in groups if core.neurons // n <= AUTO_UPDATE)
-    return config.with_core(group=next(enough, groups[-1]))
+    group = next(enough, groups[-1])
+    # A row's place is taken two cycles before its drain, and can be taken again three after it was given back.
+    rows = -(-(ROW_CYCLES + core.sums_latency + 5) // (core.lanes // group)) + 1
+    return config.with_core(group=group, spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))
