@@ -193,7 +193,8 @@ def _parts(lines: list[dict[str, Any]]) -> str:
         shape = f"{part.config.width}x{part.config.height} cores of {part.config.core.lanes} lanes"
         rows.append(
             f"| {line['part']} | {shape} | {line['COMB']} ({line['COMB'] / part.comb:.0%}) | {line['FF']} "
-            f"| {line['RAM']} ({line['RAM'] / part.rams:.0%}) | {line['DSP']} | {_clocks(line)} | {line['gsops']} | {bandwidth:.0%} |"
+            f"| {line['RAM']} ({line['RAM'] / part.rams:.0%}) | {line['DSP']} | {_clocks(line)} "
+            f"| {line['gsops']} | {bandwidth:.0%} |"
         )
     return (
         "## Whole chips\n\n"

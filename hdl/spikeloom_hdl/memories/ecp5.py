@@ -12,8 +12,9 @@ from .wide16kd import DEPTH, Wide16kd
 LUT_RAM_DEPTH = 64
 """Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
 
-LUT_RAM_DEEP = 16
-"""Up to here any memory is: that is as deep as one LUT RAM, without multiplexers."""
+TABLE_DEPTH, WRITABLE_DEPTH = 32, 16
+"""Up to here one is that need not be fast, and one that the core writes: block RAM into a register is fast enough, but
+where it lies is not for the placer to choose."""
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
@@ -31,7 +32,8 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     own = shape.registered  # the core's port has the register in the RAM itself
     rows = shape.depth * (2 if own and shape.writable else 1)
     widest = next((width for width, depth in DEPTHS.items() if depth >= rows), None)
-    if shape.immediate or shape.depth <= (LUT_RAM_DEPTH if shape.fast and not shape.writable else LUT_RAM_DEEP):
+    shallow = WRITABLE_DEPTH if shape.writable else LUT_RAM_DEPTH if shape.fast else TABLE_DEPTH
+    if shape.immediate or shape.depth <= shallow:
         generic.build(m, shape, access, platform, style="distributed")
         return
     if shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable:
