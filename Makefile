@@ -43,6 +43,7 @@ interop:
 	$(INTEROP)/bin/pip install --quiet --editable '.[test,interop]'
 	$(INTEROP)/bin/pip install --quiet --no-deps sinabs==3.1.3
 	$(INTEROP)/bin/python -m pytest tests/interop --record docs/results/interop.json
+	$(INTEROP)/bin/python tests/interop/golden_throughput.py --output docs/results/golden_throughput.json
 
 # Nengo's own tests need an older pytest, so an environment of their own.
 NENGO := .venv-nengo

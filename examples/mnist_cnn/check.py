@@ -1,14 +1,17 @@
 """Convert ``mnist_cnn.onnx`` and measure it on the 10,000 MNIST test images: ANN, spiking in float, 8-bit golden model.
 
-    python -m examples.mnist_cnn.check [--output docs/results/conversion.json]
+    python -m examples.mnist_cnn.check [--gateware 300] [--output docs/results/conversion.json]
 
-The ANN is run by the reference implementation of the ``onnx`` package, which knows nothing of Spikeloom.
+The ANN is run by the reference implementation of the ``onnx`` package, which knows nothing of Spikeloom. With
+``--gateware`` every state of every neuron at every tick of the first images is compared with simulated gateware, in 8
+ticks, on one core of 16 lanes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 
 import spikeloom as sl
 from spikeloom.compiler.ann.convert import Converted
+from spikeloom.compiler.sizing import size_array
 
 HERE = Path(__file__).parent
 DIGITS = HERE.parent / "digits"  # has the test files
@@ -50,6 +54,19 @@ def reference_accuracy(pixels: NDArray[np.float32], labels: NDArray[np.uint8]) -
     return _percent(np.concatenate(decisions), labels)
 
 
+def gateware(network: Converted, pixels: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict[str, float]:
+    """Figures of a comparison of gateware and golden model."""
+    integers, samples = quantised(network, TICKS[0]), network.encode(pixels, TICKS[0])
+    image = sl.compile(integers, size_array(integers, 1, 1, 16))
+    with sl.connect("sim", image) as board:
+        result = board.run(samples)
+    found = sl.verify(image, samples)
+    return {
+        "images": len(labels), "ticks": TICKS[0], "states compared": found.compared, "differences": found.count,
+        "accuracy": _percent(result.v[:, -1].argmax(1), labels), "cycles an image": float(result.cycles.mean()),
+    }  # fmt: skip
+
+
 def _percent(decisions: NDArray[np.integer], labels: NDArray[np.uint8]) -> float:
     return round(float((decisions == labels).mean()) * 100, 4)
 
@@ -59,13 +76,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--gateware", type=int, default=0, help="images to compare with gateware, 8 seconds each")
     args = parser.parse_args()
     pixels, labels = images(args.images)
     network = converted()
     ann = reference_accuracy(pixels, labels)
     figures = {
         "network": "examples/mnist_cnn/mnist_cnn.onnx", "images": len(labels), "ann": ann, "levels": LEVELS,
-        "command": "python -m examples.mnist_cnn.check", "ticks": {},
+        "command": " ".join(["python -m examples.mnist_cnn.check", *sys.argv[1:]]), "ticks": {},
     }  # fmt: skip
     print(f"ANN (onnx's reference): {ann:.2f} %")
     for ticks in TICKS:
@@ -80,6 +98,9 @@ def main() -> None:
             "synaptic operations an image": float(result.synapses.sum()) / len(labels),
         }  # fmt: skip
         print(f"{ticks} ticks: 8-bit golden {golden:.2f} %, {ann - golden:.2f} lost, {spikes:.0f} spikes an image")
+    if args.gateware:
+        figures["gateware"] = gateware(network, *images(args.gateware))
+        print(f"gateware: {figures['gateware']}")
     if args.output:
         args.output.write_text(json.dumps(figures, indent=2) + "\n")
 

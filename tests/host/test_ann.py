@@ -173,7 +173,7 @@ def test_channels_last_as_keras_exports_it() -> None:
 def test_what_exporters_write(name: str) -> None:
     """Files of PyTorch's two exporters and of Keras; convolutions stay convolutions."""
     path = Path(__file__).parent / "data" / "onnx" / f"{name}.onnx"
-    x = images(10, shape=(12, 12, 3) if name == "keras" else (3, 12, 12))
+    x = images(6, shape=(12, 12, 3) if name == "keras" else (3, 12, 12))
     c = sl.convert(path, x)
     ann = ReferenceEvaluator(str(path))
     want = ann.run(None, {ann.input_names[0]: x.astype(np.float32)})[0]
@@ -185,7 +185,7 @@ def test_what_exporters_write(name: str) -> None:
     assert sum(e.convolution is not None for e in c.network.projections) >= 2
     (source,) = c.network.inputs
     assert source.shape == (3, 12, 12)
-    v = sl.reference.run(c.network, c.encode(x[:2], 200)).v[:, -1] / 200
+    v = sl.reference.run(c.network, c.encode(x[:2], 100)).v[:, -1] / 100
     assert np.abs(v - c.ann(x[:2])).max() < 0.05 * np.ptp(c.ann(x))
 
 

@@ -27,6 +27,8 @@ class Updated(NamedTuple):
     r: int
     s: np.ndarray
     saturations: np.ndarray
+    a: int = 0
+    """Neurons that adapt are not updated here."""
 
 
 def possible(numerics: Numerics, population: Population, largest: int) -> bool:

@@ -96,7 +96,7 @@ def _percentile(values: np.ndarray, percentile: float) -> float:
 
 
 def _matrices(terms: Mapping) -> dict[str, Matrix]:
-    return {name: term.full().T for name, term in terms.items()}
+    return {name: term.full().T for (name, _), term in terms.items()}
 
 
 def _sum(matrices: dict[str, Matrix], constant: np.ndarray, signals: dict[str, np.ndarray]) -> np.ndarray:

@@ -184,7 +184,7 @@ def _input(told: str | None, folded: Folded) -> str:
     sums = [(a.name, a.arriving) for a in folded.activations]
     sums += [(name, s.value) for name, s in folded.outputs.items() if s.activation is None]
     mixed = [
-        name for name, value in sums if set(value.terms) & set(folded.inputs) and set(value.terms) - set(folded.inputs)
+        name for name, value in sums if _sources(value) & set(folded.inputs) and _sources(value) - set(folded.inputs)
     ]
     if mixed and told == "once":
         raise NetworkError(
@@ -224,7 +224,7 @@ def _network(
         own = name if name not in spikes and name not in folded.inputs else f"{name}.sum"
         outputs[name], sums[own] = own, (signal.shape, signal.value)
         states.append(name)
-        held = kind == "once" and bool(set(signal.value.terms) & set(folded.inputs))
+        held = kind == "once" and bool(_sources(signal.value) & set(folded.inputs))
         populations.append(
             FloatPopulation(
                 name=own, shape=signal.shape, kind="I", reset=Reset.NONE, bias=signal.value.constant,
@@ -247,17 +247,21 @@ def _neurons(a: Activation, theta: np.ndarray, kind: str, inputs: Mapping[str, S
     Neurons that hear the input alone have the same drive in every tick: if it is negative they never fire, and if it is
     not, the potential never falls below ``-theta``. So that floor changes no spike, and it bounds the state.
     """
-    held = kind == "once" and bool(set(a.arriving.terms) & set(inputs))
-    steady = set(a.arriving.terms) <= set(inputs)
+    held = kind == "once" and bool(_sources(a.arriving) & set(inputs))
+    steady = _sources(a.arriving) <= set(inputs)
     return FloatPopulation(
         name=a.name, shape=a.shape, kind="IF", alpha=float(held), theta=theta / 2 if start == "half" else theta,
         v_sub=theta, v_min=-theta if steady else -np.inf, bias=a.arriving.constant, reset=Reset.SUBTRACT, fire=">=",
     )  # fmt: skip
 
 
+def _sources(value: Combination) -> set[str]:
+    return {name for name, _ in value.terms}
+
+
 def _projections(target: str, shape: Shape, value: Combination) -> list[FloatProjection]:
     result = []
-    for source, term in value.terms.items():
+    for (source, _), term in value.terms.items():
         weights, convolution, pool = term.onto(shape)
         if pool is not None and pool.overlaps:  # a source in several windows: the sums of its weights are quantised
             weights, convolution, pool = dense_if_full(sparse.csr_array(term.full())), None, None
