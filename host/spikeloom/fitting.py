@@ -324,7 +324,7 @@ def _advice(config: ArrayConfig, place: Room, scarce: str) -> str:
         largest = max(each, key=lambda space: each[space])
         share = f"{largest.name.lower()} takes {each[largest] / sum(each.values()):.0%} of its memory bits"
         if largest is Space.WEIGHT and bits > 1:
-            return f"{share}: quantise with fewer weight_bits than {bits}, prune and store weights sparsely"
+            return f"{share}: quantise with fewer weight_bits than {bits}, or prune and store the rest sparsely"
         if largest is Space.PARAMETER and core.parameters_per_neuron:
             return f'{share}: quantise(scale="layer"), so that rows share their parameters'
         return f"{share}: take narrower state_bits ({core.numerics.state_bits} now), a smaller network or a larger chip"
