@@ -90,7 +90,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="missing"):
         QuantisedNetwork.load(tmp_path / "missing.npz")
     arrays = network().to_arrays()
-    text = bytes(arrays["network"]).replace(b'"version": 2', b'"version": 3')
+    text = bytes(arrays["network"]).replace(b'"version": 3', b'"version": 4')
     with pytest.raises(ImageError, match="network of format 3, this program reads 2"):
         QuantisedNetwork.from_arrays(arrays | {"network": np.frombuffer(text, dtype=np.uint8)})
 

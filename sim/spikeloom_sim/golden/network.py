@@ -22,7 +22,7 @@ MEMORY = 128 << 20
 CACHED = 1 << 15
 """Neurons that are updated at once at most: their arrays then stay in the processor's cache."""
 
-STATES = ("u", "v", "r")
+STATES = ("u", "v", "r", "a")
 
 Progress = Callable[[int, int], None]
 
