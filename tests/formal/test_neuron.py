@@ -192,10 +192,8 @@ def test_neuron(tmp_path: Path, name: str, reset: Reset) -> None:
     assert prover.cover(top, tmp_path).passed
 
 
-@pytest.mark.parametrize("name", ["spikeloom", pytest.param("loihi", marks=FULL)])
-@pytest.mark.parametrize(
-    "adaptation", [Adaptation.INPUT, *(pytest.param(a, marks=FULL) for a in Adaptation if a != Adaptation.INPUT)]
-)
+@pytest.mark.parametrize("name", ["spikeloom", "loihi"])
+@pytest.mark.parametrize("adaptation", [pytest.param(a, marks=FULL) for a in Adaptation])
 def test_adaptive_neuron(tmp_path: Path, name: str, adaptation: Adaptation) -> None:
     top = NeuronProof(neuron, NUMERICS[name], Reset.SUBTRACT, adaptation)
     assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed

@@ -282,7 +282,10 @@ def random_population(
     size, high = int(np.prod(shape)), numerics.state_max
     low = -high - 1
     uniform = rng.random() < 0.3
+    adapts = {"gamma": cornered(rng, 0, DECAY_ONE, size), "step": rng.integers(0, 100, size)}
+    adapts |= {"adaptation": int(rng.choice(Adaptation)) if reset != Reset.SUBTRACT_DELAYED else Adaptation.THRESHOLD}
     return Population(
+        **(adapts if rng.random() < 0.3 else {}),
         name=name,
         shape=shape,
         alpha=int(rng.integers(0, DECAY_ONE)) if uniform else cornered(rng, 0, DECAY_ONE, size),
@@ -335,6 +338,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
             corners[f"{profile}: saturates"] += trace.saturations
             corners[f"{profile}: fires, {population.reset.name}"] += int(np.sum(trace.s))
             corners[f"{profile}: refractory"] += int(np.any(trace.r))
+            corners[f"{profile}: adapts"] += int(np.any(trace.a))
     for p in network.projections:
         fired = bool(got.events[:, network.projections.index(p)].any())
         corners["sparse"] += p.sparse and fired
@@ -368,7 +372,7 @@ def test_run_agrees_with_the_scalar_model() -> None:
         "currents",
         "sums in float32", "sums in float64", "sums in int64",
     }  # fmt: skip
-    wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory")}
+    wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory", "adapts")}
     wanted |= {f"{profile}: fires, {reset.name}" for profile in Profile for reset in Reset}
     assert wanted <= set(+corners), f"never met: {sorted(wanted - set(+corners))}"
 
@@ -463,7 +467,7 @@ def test_adaptation_is_lavas_atrlif() -> None:
     def part(x: int, factor: int) -> int:
         return (abs(x) * factor >> 12) * (1 if x >= 0 else -1)
 
-    for acc in rng.integers(-60, 160, 400):
+    for acc in rng.integers(-60, 90, 400):
         u = part(u, DECAY_ONE - decay_u - 1) + int(acc) * 64
         v = part(v, DECAY_ONE - decay_v) + u
         theta = part(theta - theta_0, DECAY_ONE - decay_theta) + theta_0
@@ -548,7 +552,7 @@ def test_biases() -> None:
 
 def test_parameters_have_the_names_of_the_contract() -> None:
     names = {f.name for f in fields(golden.Parameters)}
-    assert names == {*Population.ARRAYS, "reset", "weight_exponent"}
+    assert names == {*Population.ARRAYS, "reset", "weight_exponent", "adaptation"}
 
 
 # ---- run: rule by rule
