@@ -54,7 +54,7 @@ def size_array(
         core=CoreConfig(
             lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
             coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
-            phases=plan.phase_count,
+            phases=plan.phase_count, adaptive=any(p.adapts for p in network.populations),
             sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
