@@ -134,7 +134,7 @@ class NeuronPipeline:
         return state[:FACTOR_BITS] if len(state) > FACTOR_BITS + 1 else state
 
     def _high(self, state: Value) -> Value:
-        return state >> FACTOR_BITS if len(state) > FACTOR_BITS + 1 else Const(0)
+        return state[FACTOR_BITS:].as_signed() if len(state) > FACTOR_BITS + 1 else Const(0)
 
     def _divide(self, name: str) -> tuple[Value, Value]:
         """A product over ``2**12``, rounded down, and whether it has to be one more.
