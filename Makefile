@@ -54,7 +54,7 @@ nengo: $(NENGO)/.ready
 	$(NENGO)/bin/python examples/nengo/measure.py
 
 nengo-gateware: $(NENGO)/.ready
-	$(NENGO)/bin/python tests/nengo/suite.py gateware
+	$(NENGO)/bin/python tests/nengo/suite.py gateware nengo.tests.test_ensemble
 
 $(NENGO)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(NENGO)

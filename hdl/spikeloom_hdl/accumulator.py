@@ -19,9 +19,9 @@ class Accumulator(wiring.Component):
 
     ::
 
-        cycle 0      issue     a visit                      -> WORD_ROW (2 cycles, of cycle 1)
+        cycle 0      issue     a visit                      -> WORD_ROW (2 cycles)
               1      join      or a drain, for which the cycle before was kept free
-              2
+              2                its row
               3      locate    which row of which slot, and whether an operation in front adds there, too
               4      read                               -> ACCUMULATOR (L cycles)
               4 + L  select    the RAM's row, or an older result that the RAM has not got yet
@@ -117,6 +117,8 @@ class Accumulator(wiring.Component):
         # issue
         visit = self.visits.p
         m.d.comb += self.visits.ready.eq(~self.reserve)
+        if core.sparse:
+            m.d.comb += [word_rows.address.eq(visit.word), word_rows.enable.eq(1)]
         pipe.set(
             visit=self.visits.valid & self.visits.ready,
             drain=Const(0),
@@ -128,9 +130,7 @@ class Accumulator(wiring.Component):
         )
         step()
 
-        # join: the memories lie far apart, so their addresses come from registers of their own
-        if core.sparse:
-            m.d.comb += [word_rows.address.eq(pipe["word"]), word_rows.enable.eq(1)]
+        # join
         pipe.set(
             drain=self.drain,
             row=Mux(self.drain, self.drain_row, pipe["row"]),
@@ -138,13 +138,15 @@ class Accumulator(wiring.Component):
             sparse=pipe["sparse"] & ~self.drain,
         )
         step()
+        if core.sparse:
+            pipe.set(row=Mux(pipe["sparse"], word_rows.data.row, pipe["row"]))
+        pipe.drop("sparse")
         step()
 
         # locate: where this operation adds, and whether one of those in front of it adds there, too
         behind = latency + 2  # operations that have not been written when this one reads
-        row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
         address = Signal(core.slot_bits + core.row_bits)
-        m.d.comb += address.eq(Cat(row, pipe["slot"]))
+        m.d.comb += address.eq(Cat(pipe["row"], pipe["slot"]))
         ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
         ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
         same = [Signal(name=f"same{n}") for n in range(behind)]
@@ -154,8 +156,7 @@ class Accumulator(wiring.Component):
         ]
         for n in range(behind):
             m.d.sync += same[n].eq(ahead_active[n] & (ahead[n] == address))
-        pipe.set(row=row)
-        pipe.drop("slot", "sparse")
+        pipe.drop("slot")
         step()
 
         # read

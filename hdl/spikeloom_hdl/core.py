@@ -124,7 +124,7 @@ class Core(wiring.Component):
         group = self.config.core.group
         most = dict.fromkeys(Counter, 1)
         most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.REFUSED: 2}
-        most |= {Counter.SPIKES: group, Counter.SATURATIONS: 2 * group}
+        most |= {Counter.SPIKES: group, Counter.SATURATIONS: self.config.core.saturations_max}
         return [*(most | {Counter.UNROUTED: (1 << len(self.unrouted)) - 1}).values()]
 
     def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from amaranth import *
 
-from spikeloom.contract.neuron import LATENCY_BITS, Reset
+from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
 from .arithmetic import Multiply
@@ -36,6 +36,9 @@ class NeuronPipeline:
         9 choose      refractory, fire, reset: which potential is it to be?
        10 result
 
+    With an adaptation (a state ``a``), beside these: the decay in stages 1 to 3 as of ``u``; 4 what raises the
+    threshold, and ``a`` grown by a step; 5 the threshold raised, the grown ``a`` within its width; 9 which of the two.
+
     A neuron that is not active is not written back. What is added under a condition is made zero by the reset
     of a register in the stage in front, which costs nothing.
 
@@ -58,10 +61,12 @@ class NeuronPipeline:
         state, parameters, biases, acc, tick, flush, clear, multiply: Multiply, delay: Delay | None = None,
     ):  # fmt: skip
         self.m, self.numerics, self.multiply, self.delay = m, numerics, multiply, delay
+        self.adaptive = "a" in state.shape().members
+        self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
         self.aside: dict[str, tuple[Value, int]] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
-            u=state.u, v=state.v, r=state.r, s=state.s, acc=acc, bias=biases.bias, bias_u=biases.bias_u,
+            **{field: state[field] for field in state.shape().members}, acc=acc, bias=biases.bias, bias_u=biases.bias_u,
             **{field: parameters[field] for field in parameters.shape().members},
         )  # fmt: skip
         self._set_aside("theta", "v_min", "v_reset")
@@ -91,7 +96,7 @@ class NeuronPipeline:
 
     @property
     def result(self) -> RigidPipeline:
-        """``u v r s`` to write back if ``active``, and ``saturations`` (0 to 2), :attr:`LATENCY` cycles later."""
+        """The state to write back if ``active``, and ``saturations`` (0 to 3), :attr:`LATENCY` cycles later."""
         return self.pipe
 
     def _multiply(self, tick: Value, flush: Value) -> None:
@@ -102,6 +107,13 @@ class NeuronPipeline:
         active = (tick >= held) & (held >= flush)
         assert len(held) == LATENCY_BITS
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
+        if self.adaptive:
+            delayed = Mux(pipe["adaptation"] == Adaptation.INPUT, pipe["a"], delayed)
+        products = {}
+        for factor, state in zip(("alpha", "beta", "gamma"), self.decaying, strict=False):
+            for part, half in (("low", self._low(pipe[state])), ("high", self._high(pipe[state]))):
+                products[f"{part}_{state}"] = self.multiply(f"{pipe.name}{part}_{state}", pipe[factor], half)
+            pipe.drop(factor)
         pipe.set(
             active=active,
             delayed=delayed,
@@ -112,11 +124,7 @@ class NeuronPipeline:
             acc = pipe["acc"]
             pipe.set(acc=Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3]))
             pipe.drop("weight_exponent")
-        products = {}
-        for name, factor in (("u", "alpha"), ("v", "beta")):
-            for part, half in (("low", self._low(pipe[name])), ("high", self._high(pipe[name]))):
-                products[f"{part}_{name}"] = self.multiply(f"{pipe.name}{part}_{name}", pipe[factor], half)
-        pipe.drop("alpha", "beta", "latency", "u", "v", "s")
+        pipe.drop("latency", "u", "v", "s")
         self._set_aside("v_sub")
         pipe.step()
         pipe.set(**products)
@@ -126,7 +134,7 @@ class NeuronPipeline:
         return state[:FACTOR_BITS] if len(state) > FACTOR_BITS + 1 else state
 
     def _high(self, state: Value) -> Value:
-        return state >> FACTOR_BITS if len(state) > FACTOR_BITS + 1 else Const(0)
+        return state[FACTOR_BITS:].as_signed() if len(state) > FACTOR_BITS + 1 else Const(0)
 
     def _divide(self, name: str) -> tuple[Value, Value]:
         """A product over ``2**12``, rounded down, and whether it has to be one more.
@@ -147,12 +155,10 @@ class NeuronPipeline:
     def _gather(self) -> None:
         pipe = self.pipe
         shift = LOIHI_SHIFT if self.numerics.profile is Profile.LOIHI else self.numerics.fraction_bits
-        down_u, up_u = self._divide("u")
-        down_v, up_v = self._divide("v")
-        pipe.set(
-            u=(pipe["acc"] << shift) + pipe["bias_u"], v=pipe["bias"] - pipe["delayed"],
-            down_u=down_u, up_u=up_u, down_v=down_v, up_v=up_v,
-        )  # fmt: skip
+        for state in self.decaying:
+            down, up = self._divide(state)
+            pipe.set(**{f"down_{state}": down, f"up_{state}": up})
+        pipe.set(u=(pipe["acc"] << shift) + pipe["bias_u"], v=pipe["bias"] - pipe["delayed"])
         pipe.drop("acc", "bias", "bias_u", "delayed")
         pipe.step()
 
@@ -164,6 +170,10 @@ class NeuronPipeline:
             total = Cat(up, down).as_signed() + Cat(up, gathered).as_signed()
             pipe.set(**{name: total[1:].as_signed()})
             pipe.drop(f"up_{name}", f"down_{name}")
+        if self.adaptive:
+            bits = self.numerics.state_bits
+            pipe.set(faded=(pipe["down_a"] + pipe["up_a"])[:bits].as_signed())
+            pipe.drop("up_a", "down_a")
         pipe.step()
 
     def _beyond(self, total: Value) -> Value:
@@ -182,11 +192,34 @@ class NeuronPipeline:
             # Of the two ends of the range, one is the other's bits inverted.
             end = Cat((~sign).replicate(bits - 1), sign)
             pipe.set(u=Mux(beyond, end, total[:bits]).as_signed(), limited_u=beyond)
+        if self.adaptive:
+            kind = pipe["adaptation"]
+            raises = Mux(kind == Adaptation.THRESHOLD, pipe["a"], pipe["faded"])
+            pipe.set(raised=Mux(kind == Adaptation.INPUT, 0, raises), grown=pipe["faded"] + pipe["step"])
+            pipe.drop("adaptation", "a", "step")
         pipe.step()
+
+    def _adapt(self) -> None:
+        """Beside the join: the threshold of this tick, and the adaptation after a spike."""
+        pipe, bits = self.pipe, self.numerics.state_bits
+        self._take_back("theta")
+        grown = pipe["grown"]
+        beyond, sign = self._beyond(grown), grown[-1]
+        lowest = Const(0)
+        if self.numerics.profile is Profile.LOIHI:
+            lowest = Const(1)
+            beyond = beyond | (grown == self.numerics.state_min - 1)
+        end = Cat(~sign | lowest, (~sign).replicate(bits - 2), sign)
+        pipe.set(grown=Mux(beyond, end, grown[:bits]).as_signed(), limited_a=beyond)
+        pipe.set(theta=pipe["theta"] + pipe["raised"])
+        pipe.drop("raised")
+        self._set_aside("theta", "grown", "faded")
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
         self._take_back("v_min")
+        if self.adaptive:
+            self._adapt()
         pipe.set(v=pipe["v"] + pipe["u"])
         self._set_aside("u")
         if self.numerics.profile is Profile.LOIHI:
@@ -235,13 +268,20 @@ class NeuronPipeline:
             subtracts.eq(~waits & pipe["above"] & (reset == Reset.SUBTRACT)),
         ]
         r = Mux(waits, pipe["r"] - 1, Mux(pipe["above"], pipe["refractory"], 0))[: len(pipe["r"])]
+        limited = pipe["limited_u"] + (pipe["limited_v"] & ~waits)
+        if self.adaptive:
+            self._take_back("grown", "faded")
+            spikes = ~waits & pipe["above"]
+            pipe.set(a=Mux(spikes, pipe["grown"], pipe["faded"]))
+            limited = limited + (pipe["limited_a"] & spikes)
+            pipe.drop("grown", "faded", "limited_a")
         pipe.set(
             v=Mux(to_value | subtracts, 0, pipe["v"]),
             v_reset=Mux(to_value, pipe["v_reset"], 0),
             lowered=Mux(subtracts, pipe["lowered"], 0),
             r=r,
             s=fired,
-            saturations=Mux(pipe["active"], pipe["limited_u"] + (pipe["limited_v"] & ~waits), 0),
+            saturations=Mux(pipe["active"], limited, 0),
         )
         pipe.drop("waits", "above", "limited_u", "limited_v", "reset", "refractory")
         pipe.step()
@@ -250,6 +290,8 @@ class NeuronPipeline:
         pipe = self.pipe
         self._take_back("u")
         v = (pipe["v"] | pipe["v_reset"] | pipe["lowered"])[: self.numerics.state_bits].as_signed()
-        pipe.set(u=Mux(clear, 0, pipe["u"]), v=Mux(clear, 0, v), r=Mux(clear, 0, pipe["r"]), s=Mux(clear, 0, pipe["s"]))
+        pipe.set(v=v)
+        for state in (*self.decaying, "r", "s"):
+            pipe.set(**{state: Mux(clear, 0, pipe[state])})
         pipe.drop("v_reset", "lowered")
         pipe.step()

@@ -59,7 +59,7 @@ class NeuronUnit(wiring.Component):
                 "fired_row": Out(core.row_bits),
                 "fired": Out(core.lanes),
                 "spikes": Out(core.group.bit_length()),
-                "saturations": Out((2 * core.group).bit_length()),
+                "saturations": Out(core.saturations_max.bit_length()),
                 "clear": In(1),
                 "clear_address": In(bits_for(core.rows * core.groups)),
                 "idle": Out(1),
@@ -138,7 +138,8 @@ class NeuronUnit(wiring.Component):
             states.write_address.eq(Mux(clear, clear_address, control["address"])),
         ]
         for n, neuron in enumerate(neurons):
-            m.d.comb += [states.write_data[n][field].eq(neuron[field]) for field in ("u", "v", "r", "s")]
+            record = states.write_data[n]
+            m.d.comb += [record[field].eq(neuron[field]) for field in record.shape().members]
 
         # Who fired: the lanes of a row gather here.
         mask = Cat(neuron["s"] for neuron in neurons)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
-from spikeloom.contract.neuron import Reset
+from spikeloom.contract.neuron import Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, Numerics, Profile
 
 
 def random_population(
-    rng: np.random.Generator, numerics: Numerics, name: str, size: int, *, per_neuron: bool = True
-) -> Population:
+    rng: np.random.Generator, numerics: Numerics, name: str, size: int, *,
+    per_neuron: bool = True, adaptive: bool = False,
+) -> Population:  # fmt: skip
     """Neurons of all models side by side; with ``per_neuron`` false they share their parameters, not their biases."""
     full = size if per_neuron else 1
     top = numerics.state_max
@@ -23,7 +25,13 @@ def random_population(
     biases = rng.integers(-typical // 8, typical // 4 + 2, (2, size))
     v_min = rng.choice([-top - 1, -typical, 0], full)
     loihi = numerics.profile is Profile.LOIHI
+    adaptation: dict[str, Any] = {}
+    if adaptive:
+        kinds = list(Adaptation)[: 2 if reset is Reset.SUBTRACT_DELAYED else 3]
+        adaptation = {"gamma": rng.choice(decays, full), "step": rng.integers(0, typical, full)}
+        adaptation |= {"adaptation": kinds[int(rng.integers(len(kinds)))]}
     return Population(
+        **adaptation,
         name=name,
         shape=(size,),
         alpha=rng.choice(decays[:-1], full) * rng.integers(0, 2, full),
@@ -59,11 +67,13 @@ def random_network(
     sizes: tuple[int, ...] = (20, 9),
     sparse: bool = False,
     per_neuron: bool = True,
+    adaptive: bool = False,
     delay_max: int = 1,
 ) -> QuantisedNetwork:
     """A chain of populations with recurrence inside each, a skip, and feedback from the last to the first.
 
-    ``sparse`` makes half of the projections so; further delays than the least are drawn up to ``delay_max``.
+    ``sparse`` makes half of the projections so, ``adaptive`` all neurons; further delays than the least are drawn up
+    to ``delay_max``.
     """
     names = [f"p{n}" for n in range(len(sizes))]
     size = {"in": inputs, **dict(zip(names, sizes, strict=True))}
@@ -84,7 +94,10 @@ def random_network(
     return QuantisedNetwork(
         numerics=numerics,
         inputs=[InputPopulation(name="in", shape=(inputs,))],
-        populations=[random_population(rng, numerics, name, size[name], per_neuron=per_neuron) for name in names],
+        populations=[
+            random_population(rng, numerics, name, size[name], per_neuron=per_neuron, adaptive=adaptive)
+            for name in names
+        ],
         projections=projections,
         outputs={"out": names[-1]},
     )

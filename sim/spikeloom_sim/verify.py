@@ -14,8 +14,6 @@ from spikeloom.image import Image
 
 from . import golden
 
-STATES = ("u", "v", "r")
-
 
 @dataclass(kw_only=True)
 class Differences:
@@ -56,14 +54,15 @@ def verify(
         with connect(board, image, **options) as opened:
             return verify(image, samples, opened, progress)
     found = Differences()
+    states = ("u", "v", "r", "a") if image.config.core.adaptive else ("u", "v", "r")
     total = len(next(iter(samples.values())) if isinstance(samples, dict) else samples)
     for n in range(total):  # one at a time: states of many samples are large
         one = {name: array[n : n + 1] for name, array in samples.items()} if isinstance(samples, dict) else None
         part = samples[n : n + 1] if one is None else one
-        want = golden.run(image.network, part, record=STATES)
-        got = board.run(part, record=STATES)
+        want = golden.run(image.network, part, record=states)
+        got = board.run(part, record=states)
         for name, expected in want.populations.items():
-            for state in (*STATES, "spikes"):
+            for state in (*states, "spikes"):
                 _compare(found, n, name, state, getattr(expected, state), getattr(got.populations[name], state))
         totals = {
             "synapses": want.synapses.sum(),

@@ -18,8 +18,8 @@ from spikeloom.contract.network import (
     Projection,
     QuantisedNetwork,
 )
-from spikeloom.contract.neuron import Reset
-from spikeloom.contract.numerics import LOIHI, Numerics
+from spikeloom.contract.neuron import Adaptation, Reset
+from spikeloom.contract.numerics import DECAY_ONE, LOIHI, Numerics
 
 
 def population(name: str = "a", **parameters) -> Population:
@@ -78,7 +78,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     good = path.read_bytes()
     for bad in (b"", b"text", good[: len(good) // 2], good[:-1], good[:200] + b"\xff" * 60 + good[260:]):
         path.write_bytes(bad)
-        with pytest.raises(ImageError, match=r"net\.npz: not a quantised network of format 2"):
+        with pytest.raises(ImageError, match=r"net\.npz: not a quantised network of format 3"):
             QuantisedNetwork.load(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ImageError, match="not a quantised network"):
@@ -90,8 +90,8 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="missing"):
         QuantisedNetwork.load(tmp_path / "missing.npz")
     arrays = network().to_arrays()
-    text = bytes(arrays["network"]).replace(b'"version": 2', b'"version": 3')
-    with pytest.raises(ImageError, match="network of format 3, this program reads 2"):
+    text = bytes(arrays["network"]).replace(b'"version": 3', b'"version": 4')
+    with pytest.raises(ImageError, match="network of format 4, this program reads 3"):
         QuantisedNetwork.from_arrays(arrays | {"network": np.frombuffer(text, dtype=np.uint8)})
 
 
@@ -154,6 +154,12 @@ def test_projections_are_refused(numerics: Numerics, projection: dict, message: 
         ({"v_sub": -1}, "v_sub of neuron 0 is -1, must be 0 to 8388607"),
         ({"theta": 1 << 23}, "theta of neuron 0 is 8388608, must be -8388608 to 8388607"),
         ({"bias": -(1 << 23) - 1}, "bias of neuron 0 is -8388609"),
+        ({"gamma": DECAY_ONE + 1}, "gamma of neuron 0 is 4097, must be 0 to 4096"),
+        (
+            {"step": 1, "adaptation": Adaptation.INPUT, "reset": Reset.SUBTRACT_DELAYED},
+            "INPUT takes the place of what reset SUBTRACT_DELAYED",
+        ),
+        ({"step": -1, "reset": Reset.SUBTRACT}, "reset SUBTRACT needs step >= 0"),
         ({"reset": Reset.SUBTRACT, "theta": -2}, "reset SUBTRACT needs theta >= -1"),
         ({"weight_exponent": 8}, "population a: weight_exponent must be -8 to 7, not 8"),
     ],

@@ -6,7 +6,7 @@ of that many cycles from an arbitrary state is a proof for all time, with a new 
 
 Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, which stand still during an update.
 Assumed, as the contract promises: decays are at most one, ``v_sub >= 0``, and ``theta >= -1`` where the reset is
-SUBTRACT. Widths: ``NUMERICS``.
+SUBTRACT; with an adaptation of the threshold, that this does not fall there either. Widths: ``NUMERICS``.
 
 Of a neuron that is not active (before its latency, after its flush), which is not written back, it is proved that it
 is told to be so, and neither fires nor saturates. Where ``clear`` asks for it, the next cycle's state is zeros.
@@ -21,7 +21,7 @@ from amaranth import *
 from amaranth.hdl import Assert, Assume, Cover
 from amaranth.lib.wiring import In
 
-from spikeloom.contract.neuron import LATENCY_BITS, Reset, bias_layout, parameter_layout, state_layout
+from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset, bias_layout, parameter_layout, state_layout
 from spikeloom.contract.numerics import DECAY_BITS, DECAY_ONE, DEFAULT, LOIHI, SMALL, Profile
 from spikeloom_hdl import neuron
 from spikeloom_hdl.arithmetic import multiply_of
@@ -32,12 +32,13 @@ from spikeloom_hdl.neuron import NeuronPipeline
 class NeuronProof(prover.Top):
     """See the module."""
 
-    def __init__(self, module, numerics, reset: Reset):
-        self.module, self.numerics, self.reset = module, numerics, reset
+    def __init__(self, module, numerics, reset: Reset, adaptation: Adaptation | None = None):
+        self.module, self.numerics, self.reset, self.adaptation = module, numerics, reset, adaptation
+        adaptive = adaptation is not None
         super().__init__(
             {
-                "state": In(struct(state_layout(numerics))),
-                "parameters": In(struct(parameter_layout(numerics))),
+                "state": In(struct(state_layout(numerics, adaptive))),
+                "parameters": In(struct(parameter_layout(numerics, adaptive))),
                 "biases": In(struct(bias_layout(numerics))),
                 "acc": In(signed(numerics.accumulator_bits)),
                 "clear": In(1),
@@ -55,12 +56,19 @@ class NeuronProof(prover.Top):
         ]  # fmt: skip
         if self.reset is Reset.SUBTRACT:
             m.d.comb += Assume(p.theta >= -1)
+        if self.adaptation is not None:
+            m.d.comb += [Assume(p.adaptation == self.adaptation), Assume(p.gamma <= DECAY_ONE)]
+            if self.numerics.profile is Profile.LOIHI:
+                m.d.comb += Assume(self.state.a >= self.numerics.state_min)
+            if self.reset is Reset.SUBTRACT and self.adaptation != Adaptation.INPUT:
+                m.d.comb += Assume(self.state.a >= 0)
         ports = {
             "state": self.state, "parameters": p, "biases": self.biases, "acc": self.acc,
             "tick": tick, "flush": flush, "clear": self.clear,
         }  # fmt: skip
         pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, multiply=multiply_of(m, None), **ports)
         got = pipeline.result
+        states = ("u", "v", "r") if self.adaptation is None else ("u", "v", "r", "a")
         cleared = prover.past(m, self.clear, 1, "cleared")
         want = self._equation(m, tick, flush)
         seen = prover.past(m, C(1), pipeline.LATENCY, "seen")
@@ -70,9 +78,9 @@ class NeuronProof(prover.Top):
             m.d.comb += Assert(got["saturations"] == then["saturations"])
             m.d.comb += Assert(got["s"] == (then["s"] & ~cleared))
             with m.If(cleared):
-                m.d.comb += [Assert(got[name] == 0) for name in ("u", "v", "r")]
+                m.d.comb += [Assert(got[name] == 0) for name in states]
             with m.Elif(then["active"]):
-                m.d.comb += [Assert(got[name] == then[name]) for name in ("u", "v", "r")]
+                m.d.comb += [Assert(got[name] == then[name]) for name in states]
             m.d.comb += [
                 Cover(then["s"] & ~then["saturations"].any()), Cover(then["saturations"] == 2),
                 Cover(then["waits"] & then["active"]), Cover(~then["active"]), Cover(then["low"]),
@@ -111,20 +119,33 @@ class NeuronProof(prover.Top):
         else:
             u = named("u", Mux(current > high, high, Mux(current < low, low, current)))
         delayed = Mux(old.s & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
+        theta = p.theta
+        if self.adaptation is not None:
+            faded = rounded("a", p.gamma * old.a)
+            delayed = old.a if self.adaptation is Adaptation.INPUT else delayed
+            moved = {Adaptation.THRESHOLD: old.a, Adaptation.FADED_THRESHOLD: faded}
+            theta = named("theta", p.theta + moved.get(self.adaptation, 0))
         potential = named("potential", rounded("v", p.beta * old.v) + u + self.biases.bias - delayed)
         inside = named("inside", Mux(potential > high, high, Mux(potential < low, low, potential)))
         v = named("v", Mux(inside < p.v_min, p.v_min, inside))
 
         waits = old.r != 0
-        spikes = named("spikes", ~waits & (v > p.theta), 1)
+        spikes = named("spikes", ~waits & (v > theta), 1)
         after = {Reset.VALUE: p.v_reset, Reset.SUBTRACT: v - p.v_sub}.get(self.reset, v)
         active = (p.latency <= tick) & ((flush == 0) | (p.latency >= flush))
-        return {
+        limited = (u != current) + ((inside != potential) & ~waits)
+        adapted = {}
+        if self.adaptation is not None:
+            grown = named("grown", faded + Mux(spikes, p.step, 0))
+            a = named("next_a", Mux(grown > high, high, Mux(grown < low, low, grown)))
+            limited = limited + (a != grown)
+            adapted = {"a": a}
+        return adapted | {
             "u": named("next_u", u),
             "v": named("next_v", Mux(waits, p.v_reset, Mux(spikes, after, v))),
             "r": named("next_r", Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0))),
             "s": active & spikes,
-            "saturations": named("count", Mux(active, (u != current) + ((inside != potential) & ~waits), 0), 2),
+            "saturations": named("count", Mux(active, limited, 0), 2),
             "active": active,
             "waits": waits,
             "low": active & spikes & (v == p.v_min),
@@ -152,6 +173,12 @@ BUGS = {
     "flush-strict": ("spikeloom", Reset.VALUE),
     "held-fires": ("spikeloom", Reset.VALUE),
 }
+ADAPTIVE_BUGS = {
+    "adaptation-stays": Adaptation.THRESHOLD,
+    "adaptation-fades-first": Adaptation.THRESHOLD,
+    "adaptation-beside-input": Adaptation.INPUT,
+    "adaptation-wraps": Adaptation.FADED_THRESHOLD,
+}
 FULL = pytest.mark.full
 DEPTH = NeuronPipeline.LATENCY + 2
 
@@ -164,6 +191,20 @@ def test_neuron(tmp_path: Path, name: str, reset: Reset) -> None:
     top = NeuronProof(neuron, NUMERICS[name], reset)
     assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
     assert prover.cover(top, tmp_path).passed
+
+
+@pytest.mark.parametrize("name", ["spikeloom", "loihi"])
+@pytest.mark.parametrize("adaptation", [pytest.param(a, marks=FULL) for a in Adaptation])
+def test_adaptive_neuron(tmp_path: Path, name: str, adaptation: Adaptation) -> None:
+    top = NeuronProof(neuron, NUMERICS[name], Reset.SUBTRACT, adaptation)
+    assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    assert prover.cover(top, tmp_path).passed
+
+
+@pytest.mark.parametrize("bug", [pytest.param(b, marks=FULL) for b in ADAPTIVE_BUGS])
+def test_adaptive_neuron_catches(tmp_path: Path, bug: str) -> None:
+    top = NeuronProof(prover.planted(bug), NUMERICS["spikeloom"], Reset.SUBTRACT, ADAPTIVE_BUGS[bug])
+    assert not prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH, bounded=True).passed
 
 
 @pytest.mark.parametrize(

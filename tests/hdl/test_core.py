@@ -34,6 +34,7 @@ CASES = {
     "1-bit weights": {
         "numerics": Numerics(weight_bits=1, state_bits=12), "lanes": 16, "sizes": (20, 9), "sparse": False,
     },
+    "adaptive": {"numerics": NARROW, "lanes": 4, "group": 2, "sizes": (20, 9), "adaptive": True},
 }  # fmt: skip
 TICKS = 12
 
@@ -47,7 +48,7 @@ def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
     return network, compile_network(network, config)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c == "adaptive" else c for c in CASES])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_core(case: str, seed: int, tmp_path: Path) -> None:
     _, image = network_and_image(case, seed)
@@ -99,7 +100,7 @@ async def equals_golden(dut, stall: float) -> None:
     network, image = network_and_image(parameter("case"), parameter("seed"))
     config = image.config
     samples = random_samples(np.random.default_rng(cocotb.RANDOM_SEED), network, 2, TICKS)
-    want = golden.run(network, samples, record=("u", "v", "r"))
+    want = golden.run(network, samples, record=("u", "v", "r", "a"))
     assert sum(p.spikes.sum() for p in want.populations.values()), "the stimulus makes no neuron fire"
 
     await start(dut)
@@ -193,7 +194,7 @@ async def check_states(bus: Bus, image: Image, want, n: int, tick: int, flush: i
         at = min(tick - s.latency, TICKS - 1)
         lanes, neurons = s.places(core.lanes), s.grid.neurons()
         expected = want.populations[s.population]
-        for name in ("u", "v", "r"):
+        for name in ("u", "v", "r", "a") if core.adaptive else ("u", "v", "r"):
             got = state[name].reshape(-1)[lanes]
             golden_state = getattr(expected, name)[n, at, neurons] if at >= 0 else np.zeros(s.size, int)
             wrong = np.flatnonzero(got != golden_state)

@@ -10,8 +10,8 @@ import pytest
 from cocotb.triggers import RisingEdge
 
 from spikeloom.contract.config import ArrayConfig, CoreConfig
-from spikeloom.contract.neuron import NEVER, Reset
-from spikeloom.contract.numerics import DECAY_ONE, LOIHI_SHIFT, Numerics, Profile
+from spikeloom.contract.neuron import NEVER, Adaptation, Reset
+from spikeloom.contract.numerics import DECAY_ONE, LOIHI, LOIHI_SHIFT, Numerics, Profile
 from spikeloom.contract.ring import Space, spaces
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
@@ -30,14 +30,17 @@ CASES = {
     ),
     "1 lane": CoreConfig(lanes=1, rows=33, numerics=NARROW),
     "loihi": CoreConfig(lanes=4, rows=9, group=2, numerics=NARROW_LOIHI),
+    "adaptive": CoreConfig(lanes=4, rows=9, group=2, adaptive=True, numerics=NARROW),
+    "adaptive loihi": CoreConfig(lanes=2, rows=13, adaptive=True, numerics=LOIHI),
 }
+FULL = ("adaptive loihi",)
 
 
 def array_of(case: str) -> ArrayConfig:
     return ArrayConfig(core=CASES[case])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c in FULL else c for c in CASES])
 def test_neuron_unit(case: str, tmp_path: Path) -> None:
     simulate(NeuronUnit(array_of(case)), __name__, tmp_path, parameters={"case": case})
 
@@ -85,6 +88,14 @@ class Neurons:
         )
         if n.profile is Profile.LOIHI:
             self.parameters["weight_exponent"] = rng.integers(-8, 8, shape)
+        if core.adaptive:
+            kinds = rng.choice([kind.value for kind in Adaptation], shape)
+            step = around(rng, low, high, shape)
+            self.parameters |= {
+                "gamma": rng.choice(decays, shape),
+                "step": np.where(subtracts & (kinds != Adaptation.INPUT), np.abs(np.maximum(step, -high)), step),
+                "adaptation": kinds,
+            }
         self.parameters = {name: np.broadcast_to(p, full) for name, p in self.parameters.items()}
         self.bias = {name: around(rng, low, high, full) * rng.integers(0, 2, full) for name in ("bias", "bias_u")}
         first = 1 if n.profile is Profile.LOIHI else 0  # the least potential of loihi is one higher
@@ -94,6 +105,12 @@ class Neurons:
             r=rng.choice([0, 0, 0, 1, 2, 63], full),
             s=rng.random(full) < 0.4,
         )
+        if core.adaptive:  # a threshold falls for nobody whose reset subtracts
+            a = around(rng, low + first, high, full)
+            may_fall = (self.parameters["reset"] != Reset.SUBTRACT) | (
+                self.parameters["adaptation"] == Adaptation.INPUT
+            )
+            self.state = self.state._replace(a=np.where(may_fall, a, np.abs(np.maximum(a, -high))))
         self.reached = Counter()
 
     def sums(self) -> np.ndarray:
@@ -106,7 +123,13 @@ class Neurons:
         u0 = golden.step(n, p, state, np.zeros_like(acc))
         delayed = np.where(state.s & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
         rest = u0.u + (state.v * p.beta + (1 << 11) >> 12) + p.bias - delayed
-        wanted = self.parameters["theta"] - rest + self.rng.integers(0, 2, acc.shape)
+        theta = self.parameters["theta"]
+        if core.adaptive:
+            faded = golden.step(n, p, state._replace(r=np.ones_like(state.r)), np.zeros_like(acc)).a
+            moved = np.choose(self.parameters["adaptation"], [state.a, faded, 0])
+            theta = theta + moved
+            rest = rest - np.where(self.parameters["adaptation"] == Adaptation.INPUT, state.a - delayed, 0)
+        wanted = theta - rest + self.rng.integers(0, 2, acc.shape)
         exact = wanted >> n.fraction_bits
         usable = (np.abs(exact) < half) & (self.rng.random(acc.shape) < 0.5)
         return np.where(usable, exact, acc)
@@ -124,6 +147,8 @@ class Neurons:
         self.state = golden.State(
             *(np.where(used & active, new, old) for new, old in zip(after.state, before, strict=True))
         )
+        if not self.core.adaptive:
+            self.state = self.state._replace(a=0)
         assert after.v[active].min(initial=0) >= -self.numerics.state_max - 1
         counts = used & active
         fired = after.s & counts
@@ -134,17 +159,24 @@ class Neurons:
         n, reached = self.numerics, self.reached
         free = counts & (before.r == 0)
         reached["fires"] += int((after.s & counts).sum())
-        for times in (1, 2):
+        for times in (1, 2, 3):
             reached[f"saturates {times}"] += int(((after.saturations == times) & counts).sum())
         reached["v at its ends"] += int((np.isin(after.v, [n.state_min, n.state_max]) & free & ~after.s).sum())
         reached["refractory"] += int((counts & (before.r > 0)).sum())
         reached["at the threshold"] += int((free & (after.v == p.theta) & ~after.s).sum())
         reached["on the floor"] += int((free & (after.v == p.v_min) & ~after.s & (p.v_min > n.state_min)).sum())
         reached["held"] += int((~counts).sum())
+        for kind in Adaptation:
+            adapts = counts & (before.a != 0) & (p.adaptation == kind)
+            reached[f"adapts: {kind.name}"] += int((adapts & after.s).sum())
         product = before.v * p.beta
         reached["rounds down a negative half"] += int(((product < 0) & (product % DECAY_ONE == DECAY_ONE // 2)).sum())
         for reset in Reset:
             reached[f"resets: {reset.name}"] += int((after.s & counts & (p.reset == reset)).sum())
+
+    def states(self) -> dict[str, np.ndarray]:
+        """Those that the core has."""
+        return {k: v for k, v in self.state._asdict().items() if k != "a" or self.core.adaptive}
 
     async def load(self, bus: BusDriver) -> None:
         core = self.core
@@ -158,12 +190,12 @@ class Neurons:
         else:
             await bus.write_records(Space.PARAMETER, {k: v[:, 0] for k, v in self.parameters.items()})
         await bus.write_records(Space.BIAS, {k: grouped(v) for k, v in self.bias.items()})
-        await bus.write_records(Space.STATE, {k: grouped(v) for k, v in self.state._asdict().items()})
+        await bus.write_records(Space.STATE, {k: grouped(v) for k, v in self.states().items()})
         await cycles(bus.dut, 1)
 
     async def compare(self, bus: BusDriver) -> None:
         got = await bus.read_records(Space.STATE)
-        for name, want in self.state._asdict().items():
+        for name, want in self.states().items():
             have = got[name].reshape(want.shape)
             at = tuple(np.argwhere(have != want)[:1].reshape(-1).tolist())
             parameters = {k: int(v[at]) for k, v in self.parameters.items()} if at else {}
@@ -248,6 +280,8 @@ async def reaches_the_corners(dut) -> None:
         "rounds down a negative half", *(f"resets: {reset.name}" for reset in Reset),
     }  # fmt: skip
     core = CASES[parameter("case")]
+    if core.adaptive:
+        corners |= {"saturates 3", *(f"adapts: {kind.name}" for kind in Adaptation)}
     if not core.parameters_per_neuron:  # a handful of parameter sets only
         corners = {"fires", "saturates 1", "refractory", "held"}
     assert not {name for name in corners if not REACHED[name]}
@@ -270,6 +304,10 @@ async def thresholds_and_halves(dut) -> None:
             "v_reset": zeros, "v_sub": rng.integers(0, 3, full), "refractory": zeros, "latency": zeros,
         }.items()
     }  # fmt: skip
+    if core.adaptive:
+        kinds = rng.choice([kind.value for kind in Adaptation], full)
+        neurons.parameters |= {"gamma": rng.choice([0, 2048], full), "step": rng.integers(0, 3, full)}
+        neurons.parameters |= {"adaptation": kinds}
     neurons.bias = {name: rng.integers(-1, 2, full) for name in ("bias", "bias_u")}
     bus = BusDriver(dut, spaces(array_of(parameter("case"))))
     output = Output(dut)
@@ -278,6 +316,8 @@ async def thresholds_and_halves(dut) -> None:
         neurons.state = golden.State(
             u=rng.integers(-4, 5, full), v=rng.integers(-7, 8, full), r=zeros, s=rng.random(full) < 0.3
         )
+        if core.adaptive:
+            neurons.state = neurons.state._replace(a=rng.integers(0, 3, full))
         await neurons.load(bus)
         acc = zeros
         fired, _, _ = neurons.step(acc, 0, 0, core.rows)
@@ -306,4 +346,6 @@ async def clears(dut) -> None:
         await cycles(dut, 1)
     dut.clear.value = 0
     neurons.state = golden.State.zeros((core.rows, core.lanes))
+    if core.adaptive:
+        neurons.state = neurons.state._replace(a=np.zeros((core.rows, core.lanes), int))
     await neurons.compare(bus)

@@ -39,6 +39,7 @@ ACCUMULATOR = ("tests/hdl/test_accumulator.py::test_accumulator[8 lanes]",)
 WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
 NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
 LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
+ADAPTIVE = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[adaptive]",)
 EMITTER = ("tests/hdl/test_emitter.py::test_emitter[8 lanes]",)
 DRAIN = ("tests/hdl/test_drain.py::test_drain[5 phases]",)
 CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
@@ -248,6 +249,38 @@ MUTATIONS = (
         new='fired.eq(~waits & pipe["above"])',
         why="a neuron that is not updated fires",
         tests=NEURONS,
+    ),
+    Mutation(
+        name="adaptation-stays",
+        file="neuron.py",
+        old='a=Mux(spikes, pipe["grown"], pipe["faded"])',
+        new='a=pipe["faded"]',
+        why="a spike leaves no adaptation",
+        tests=ADAPTIVE,
+    ),
+    Mutation(
+        name="adaptation-fades-first",
+        file="neuron.py",
+        old='Mux(kind == Adaptation.THRESHOLD, pipe["a"], pipe["faded"])',
+        new='pipe["faded"]',
+        why="the threshold of Bellec's rule is raised by what this tick's decay leaves",
+        tests=ADAPTIVE,
+    ),
+    Mutation(
+        name="adaptation-beside-input",
+        file="neuron.py",
+        old="Mux(kind == Adaptation.INPUT, 0, raises)",
+        new="raises",
+        why="an adaptation of the input raises the threshold, too",
+        tests=ADAPTIVE,
+    ),
+    Mutation(
+        name="adaptation-wraps",
+        file="neuron.py",
+        old="grown=Mux(beyond, end, grown[:bits]).as_signed()",
+        new="grown=grown[:bits].as_signed()",
+        why="an adaptation beyond its range comes out at the other end",
+        tests=ADAPTIVE,
     ),
     Mutation(
         name="walk-short",

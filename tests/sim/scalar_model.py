@@ -13,15 +13,15 @@ from math import floor, trunc
 import numpy as np
 
 from spikeloom.contract.network import InputKind, Population, QuantisedNetwork
-from spikeloom.contract.neuron import Reset
+from spikeloom.contract.neuron import Adaptation, Reset
 from spikeloom.contract.numerics import Numerics, Profile
 
 
 def scalar_step(
-    numerics: Numerics, p: dict[str, int], state: tuple[int, int, int, int], acc: int
-) -> tuple[int, int, int, int, int]:
-    """One neuron, one tick: ``(u, v, r, s, saturations)`` from the parameters by name, ``(u, v, r, s)`` and the sum."""
-    u, v, r, s = state
+    numerics: Numerics, p: dict[str, int], state: tuple[int, int, int, int, int], acc: int
+) -> tuple[int, int, int, int, int, int]:
+    """One neuron, one tick: ``(u, v, r, s, saturations, a)`` from the parameters, ``(u, v, r, s, a)`` and the sum."""
+    u, v, r, s, a = state
     loihi = numerics.profile is Profile.LOIHI
     saturations = 0
 
@@ -42,11 +42,19 @@ def scalar_step(
 
     bottom = -top if loihi else -top - 1
     total = times_decay(p["beta"], v, loihi) + u + p["bias"]
-    if s and p["reset"] == Reset.SUBTRACT_DELAYED:
+    if p["adaptation"] == Adaptation.INPUT:
+        total -= a
+    elif s and p["reset"] == Reset.SUBTRACT_DELAYED:
         total -= p["v_sub"]
+    theta = p["theta"]
+    if p["adaptation"] == Adaptation.THRESHOLD:
+        theta += a
+    a = times_decay(p["gamma"], a, loihi)
+    if p["adaptation"] == Adaptation.FADED_THRESHOLD:
+        theta += a
 
     if r > 0:
-        return u, p["v_reset"], r - 1, 0, saturations
+        return u, p["v_reset"], r - 1, 0, saturations, a
 
     v = total
     if total > top:
@@ -58,13 +66,17 @@ def scalar_step(
     if v < p["v_min"]:
         v = p["v_min"]
 
-    if not v > p["theta"]:
-        return u, v, 0, 0, saturations
+    if not v > theta:
+        return u, v, 0, 0, saturations, a
+    a += p["step"]
+    if not bottom <= a <= top:
+        a = max(bottom, min(a, top))
+        saturations += 1
     if p["reset"] == Reset.VALUE:
         v = p["v_reset"]
     elif p["reset"] == Reset.SUBTRACT:
         v = v - p["v_sub"]
-    return u, v, p["refractory"], 1, saturations
+    return u, v, p["refractory"], 1, saturations, a
 
 
 def as_signed(x: int, bits: int) -> int:
@@ -86,6 +98,7 @@ class ScalarTrace:
     v: list[list[int]] = field(default_factory=list)
     r: list[list[int]] = field(default_factory=list)
     s: list[list[int]] = field(default_factory=list)
+    a: list[list[int]] = field(default_factory=list)
     saturations: int = 0
 
 
@@ -145,11 +158,12 @@ def scalar_tick(
                 for j, count in enumerate(history[p.source][tick - p.delay]):
                     acc += int(count) * int(p.weights[i, j])
         parameters = {name: int(getattr(population, name)[i]) for name in Population.ARRAYS}
-        parameters |= {"reset": population.reset, "weight_exponent": population.weight_exponent}
+        parameters |= {n: getattr(population, n) for n in ("reset", "weight_exponent", "adaptation")}
         parameters["bias"] += sum(bias[i] for bias in biases)
-        before = (trace.u[-1][i], trace.v[-1][i], trace.r[-1][i], trace.s[-1][i]) if tick else (0, 0, 0, 0)
+        states = (trace.u, trace.v, trace.r, trace.s, trace.a)
+        before = tuple(values[-1][i] for values in states) if tick else (0, 0, 0, 0, 0)
         rows.append(scalar_step(network.numerics, parameters, before, acc))
     columns = list(zip(*rows, strict=True))
-    for values, column in zip((trace.u, trace.v, trace.r, trace.s), columns, strict=False):
+    for values, column in zip((trace.u, trace.v, trace.r, trace.s, [], trace.a), columns, strict=True):
         values.append(list(column))
     trace.saturations += sum(columns[4])

@@ -21,7 +21,7 @@ from spikeloom.contract.network import (
     Projection,
     QuantisedNetwork,
 )
-from spikeloom.contract.neuron import Reset
+from spikeloom.contract.neuron import Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, WEIGHT_BITS, Numerics, Profile
 from spikeloom_sim import golden
 from spikeloom_sim.golden import network as golden_network
@@ -68,7 +68,7 @@ def cornered(rng: np.random.Generator, low: int, high: int, size: int) -> np.nda
     return choices[rng.integers(0, 3, size), np.arange(size)]
 
 
-def random_step(numerics: Numerics, rng: np.random.Generator, size: int = 48):
+def random_step(numerics: Numerics, rng: np.random.Generator, adaptive: bool = False, size: int = 48):
     """Parameters, state and weighted sums of ``size`` unlike neurons; a third of them ends exactly at the threshold."""
     low, high = -numerics.state_max - 1, numerics.state_max
     loihi = numerics.profile is Profile.LOIHI
@@ -91,19 +91,32 @@ def random_step(numerics: Numerics, rng: np.random.Generator, size: int = 48):
         r=rng.integers(1, 64, size) * (rng.random(size) < 0.2),
         s=rng.random(size) < 0.4,
     )
+    zeros = np.zeros(size, dtype=np.int64)
+    p |= {"gamma": zeros, "step": zeros, "adaptation": zeros}
+    if adaptive:
+        p |= {
+            "gamma": cornered(rng, 0, DECAY_ONE, size),
+            "step": cornered(rng, low, high, size),
+            "adaptation": rng.choice([kind.value for kind in Adaptation], size),
+        }
+        state = state._replace(a=cornered(rng, numerics.state_min, high, size))
     limit = 1 << numerics.accumulator_bits
     acc = cornered(rng, -limit, limit, size)
-    unfired = golden.step(numerics, golden.Parameters(**p, theta=high), state, acc).v
+    unfired = golden.step(numerics, golden.Parameters(**p, theta=4 * high), state, acc).v
+    if adaptive:  # the threshold moves, and these are to be met exactly, too
+        faded = golden_neuron.decayed(numerics, p["gamma"], state.a)
+        unfired = np.clip(unfired - np.choose(p["adaptation"], [state.a, faded, zeros]), low, high)
     theta = np.where(rng.random(size) < 0.3, unfired, cornered(rng, low, high, size))
     p["theta"] = np.where(reset == Reset.SUBTRACT, np.maximum(theta, -1), theta)
     return p, state, acc
 
 
-def compare_step(numerics: Numerics, seed: int) -> Counter[str]:
+def compare_step(numerics: Numerics, seed: int, adaptive: bool = False) -> Counter[str]:
     """Assert that golden and scalar model agree on random neurons; count the corners that they met."""
     rng = np.random.default_rng(seed)
-    p, state, acc = random_step(numerics, rng)
+    p, state, acc = random_step(numerics, rng, adaptive)
     got = golden.step(numerics, golden.Parameters(**p), state, acc)
+    got, state = (tuple(np.broadcast_to(x, acc.shape) for x in values) for values in (got, state))
     corners: Counter[str] = Counter()
     name, high = str(numerics.profile), numerics.state_max
     for i in range(len(acc)):
@@ -111,7 +124,7 @@ def compare_step(numerics: Numerics, seed: int) -> Counter[str]:
         before = tuple(int(x[i]) for x in state)
         want = scalar_step(numerics, one, before, int(acc[i]))
         assert tuple(int(x[i]) for x in got) == want, (numerics, one, before, int(acc[i]))
-        u, v, _, s, saturations = want
+        u, v, _, s, saturations, a = want
         held = before[2] > 0
         corners.update(
             corner
@@ -131,6 +144,12 @@ def compare_step(numerics: Numerics, seed: int) -> Counter[str]:
                 f"{name}: negative remainder": one["beta"] * before[1] % 4096 > 2048 and before[1] < 0,
                 f"{name}: exponent {np.sign(one['weight_exponent'])}": True,
                 f"{name}: u below v's range": u == -high - 1,
+                f"{name}: adapts, {Adaptation(one['adaptation']).name}": before[4] != 0 and s == 1,
+                f"{name}: adaptation out of range": s and abs(before[4]) < high // 2 and abs(a) >= high,
+                f"{name}: at a moved threshold": not held
+                and not s
+                and 0 < abs(one["theta"] - v) < high
+                and v in (one["theta"] + before[4], one["theta"] + a),
             }.items()
             if met
         )
@@ -157,6 +176,17 @@ def test_step_agrees_with_the_scalar_model() -> None:
     ]  # fmt: skip
     wanted = {f"{profile}: {corner}" for profile in Profile for corner in both}
     wanted |= {"loihi: exponent 1", "loihi: exponent -1", "loihi: u below v's range"}
+    assert wanted <= set(corners), f"never met: {sorted(wanted - set(corners))}"
+
+
+def test_step_with_adaptation_agrees_with_the_scalar_model() -> None:
+    corners: Counter[str] = Counter()
+    for seed in range(40):
+        for profile in Profile:
+            numerics = Numerics(profile=profile, fraction_bits=6, state_bits=12 + seed % 2 * 12)
+            corners.update(compare_step(numerics, seed, adaptive=True))
+    both = [*(f"adapts, {kind.name}" for kind in Adaptation), "adaptation out of range", "at a moved threshold"]
+    wanted = {f"{profile}: {corner}" for profile in Profile for corner in both}
     assert wanted <= set(corners), f"never met: {sorted(wanted - set(corners))}"
 
 
@@ -252,7 +282,10 @@ def random_population(
     size, high = int(np.prod(shape)), numerics.state_max
     low = -high - 1
     uniform = rng.random() < 0.3
+    adapts = {"gamma": cornered(rng, 0, DECAY_ONE, size), "step": rng.integers(0, 100, size)}
+    adapts |= {"adaptation": int(rng.choice(Adaptation)) if reset != Reset.SUBTRACT_DELAYED else Adaptation.THRESHOLD}
     return Population(
+        **(adapts if rng.random() < 0.3 else {}),
         name=name,
         shape=shape,
         alpha=int(rng.integers(0, DECAY_ONE)) if uniform else cornered(rng, 0, DECAY_ONE, size),
@@ -289,7 +322,7 @@ def random_projection(
 
 def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Counter[str]:
     """Assert that golden and scalar model agree on samples, in every state, tick and total; count the corners."""
-    got = golden.run(network, data, record=("u", "v", "r"))
+    got = golden.run(network, data, record=("u", "v", "r", "a"))
     corners: Counter[str] = Counter()
     for sample in range(len(next(iter(data.values())))):
         want = scalar_run(network, {name: values[sample] for name, values in data.items()})
@@ -298,13 +331,14 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
         for population in network.populations:
             name, trace = population.name, want.traces[population.name]
             result = got.populations[name]
-            for key, values in {"u": result.u, "v": result.v, "r": result.r, "s": result.spikes}.items():
+            for key, values in {"u": result.u, "v": result.v, "r": result.r, "s": result.spikes, "a": result.a}.items():
                 assert values[sample].tolist() == getattr(trace, key), (name, key, sample)
             assert got.saturations[name][sample] == trace.saturations, (name, sample)
             profile = network.numerics.profile
             corners[f"{profile}: saturates"] += trace.saturations
             corners[f"{profile}: fires, {population.reset.name}"] += int(np.sum(trace.s))
             corners[f"{profile}: refractory"] += int(np.any(trace.r))
+            corners[f"{profile}: adapts"] += int(np.any(trace.a))
     for p in network.projections:
         fired = bool(got.events[:, network.projections.index(p)].any())
         corners["sparse"] += p.sparse and fired
@@ -338,7 +372,7 @@ def test_run_agrees_with_the_scalar_model() -> None:
         "currents",
         "sums in float32", "sums in float64", "sums in int64",
     }  # fmt: skip
-    wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory")}
+    wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory", "adapts")}
     wanted |= {f"{profile}: fires, {reset.name}" for profile in Profile for reset in Reset}
     assert wanted <= set(+corners), f"never met: {sorted(wanted - set(+corners))}"
 
@@ -384,7 +418,7 @@ def one_step(numerics: Numerics = PLAIN, u=0, v=0, r=0, s=0, acc=0, **parameters
     parameters = {"beta": DECAY_ONE, "theta": 100, "v_min": -2048} | parameters
     state = golden.State(*(np.array([x]) for x in (u, v, r, s)))
     got = golden.step(numerics, golden.Parameters(**parameters), state, np.array([acc]))
-    return tuple(int(x[0]) for x in got)
+    return tuple(int(x[0]) for x in got[:5])
 
 
 @pytest.mark.parametrize(
@@ -394,6 +428,57 @@ def one_step(numerics: Numerics = PLAIN, u=0, v=0, r=0, s=0, acc=0, **parameters
 def test_reset(reset: Reset, v: int) -> None:
     assert one_step(v=101, reset=reset, v_reset=-7, v_sub=30) == (0, v, 0, 1, 0)
     assert one_step(v=100, reset=reset, v_reset=-7, v_sub=30) == (0, 100, 0, 0, 0), "the threshold is strict"
+
+
+def adapting_step(v: int, a: int, r: int = 0, **parameters) -> tuple[int, int, int, int]:
+    """One neuron that decays to a half, with steps of 20: ``(v, s, saturations, a)``."""
+    parameters = {"theta": 100, "v_min": -2048, "gamma": 2048, "step": 20} | parameters
+    state = golden.State(*(np.array([x]) for x in (0, v, r, 0, a)))
+    got = golden.step(PLAIN, golden.Parameters(**parameters), state, np.array([0]))
+    return tuple(int(np.ravel(x)[0]) for x in (got.v, got.s, got.saturations, got.a))
+
+
+def test_adaptation() -> None:
+    old, faded, given = Adaptation.THRESHOLD, Adaptation.FADED_THRESHOLD, Adaptation.INPUT
+    assert adapting_step(110, 10, adaptation=old) == (110, 0, 0, 5), "strict, and what there is decays"
+    assert adapting_step(111, 10, adaptation=old) == (0, 1, 0, 25), "a spike adds to what the decay leaves"
+    assert adapting_step(105, 10, adaptation=faded) == (105, 0, 0, 5)
+    assert adapting_step(106, 10, adaptation=faded) == (0, 1, 0, 25)
+    assert adapting_step(110, 10, adaptation=given) == (100, 0, 0, 5), "taken from the input, not from the threshold"
+    assert adapting_step(111, 10, adaptation=given) == (0, 1, 0, 25)
+    assert adapting_step(500, 10, r=2, v_reset=-7) == (-7, 0, 0, 5), "it goes on while the neuron is refractory"
+    assert adapting_step(2047, 1600, step=2000) == (0, 1, 1, 2047), "it saturates, and that counts"
+    assert adapting_step(-2047, -2047, step=-2000, theta=-500) == (0, 1, 1, -2048)
+
+
+def test_adaptation_is_lavas_atrlif() -> None:
+    """The rule of lava's ATRLIF in fixed point, restated: no reset, and a refractoriness that decays at once."""
+    rng = np.random.default_rng(7)
+    decay_u, decay_v, decay_theta, theta_0, step = 1200, 700, 300, 40 << 6, 25 << 6
+    p = golden.Parameters(
+        alpha=DECAY_ONE - decay_u - 1, beta=DECAY_ONE - decay_v, gamma=DECAY_ONE - decay_theta, theta=theta_0 - 1,
+        v_min=-(1 << 23), reset=Reset.NONE, step=step, adaptation=Adaptation.FADED_THRESHOLD,
+    )  # fmt: skip
+    numerics = Numerics(profile=Profile.LOIHI, fraction_bits=6, accumulator_bits=18)
+    state = golden.State.zeros((1,))
+    u = v = spikes = 0
+    theta = theta_0
+
+    def part(x: int, factor: int) -> int:
+        return (abs(x) * factor >> 12) * (1 if x >= 0 else -1)
+
+    for acc in rng.integers(-60, 90, 400):
+        u = part(u, DECAY_ONE - decay_u - 1) + int(acc) * 64
+        v = part(v, DECAY_ONE - decay_v) + u
+        theta = part(theta - theta_0, DECAY_ONE - decay_theta) + theta_0
+        fired = v >= theta
+        theta += step * fired
+        spikes += fired
+        after = golden.step(numerics, p, state, np.array([acc]))
+        state = after.state
+        assert (int(after.u[0]), int(after.v[0]), bool(after.s[0])) == (u, v, fired)
+        assert int(after.a[0]) == theta - theta_0
+    assert 40 < spikes < 360
 
 
 def test_delayed_subtraction_follows_the_decay_in_the_next_tick() -> None:
@@ -467,7 +552,7 @@ def test_biases() -> None:
 
 def test_parameters_have_the_names_of_the_contract() -> None:
     names = {f.name for f in fields(golden.Parameters)}
-    assert names == {*Population.ARRAYS, "reset", "weight_exponent"}
+    assert names == {*Population.ARRAYS, "reset", "weight_exponent", "adaptation"}
 
 
 # ---- run: rule by rule

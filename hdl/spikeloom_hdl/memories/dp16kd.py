@@ -38,8 +38,8 @@ class Dp16kd(wiring.Component):
     Parameters
     ----------
     register :
-        Port A's data passes the RAM's output register: it is there another cycle later, but soon after the clock (0.4
-        ns in place of 5.6). ``zero`` is not to be used then.
+        Data passes the RAM's output registers: it is there another cycle later, but soon after the clock (1.0 ns in
+        place of 5.8 on a chip of speed 6, says nextpnr). ``zero`` is not to be used then.
 
     A read through one port in the cycle of a write to the same word through the other gives anything; in the model
     it gives what is neither the old nor the new word, so that nobody comes to rely on it.
@@ -70,7 +70,7 @@ class Dp16kd(wiring.Component):
             ]
             collides = other.enable & other.write & (other.address == port.address)
             data = port.data
-            if port is self.a and self.register:
+            if self.register:
                 data = Signal(self.width, name="late")
                 m.d.sync += port.data.eq(data)
             with m.If(port.zero):
@@ -88,7 +88,7 @@ class Dp16kd(wiring.Component):
         for name, port in (("A", self.a), ("B", self.b)):
             arguments |= {
                 f"p_DATA_WIDTH_{name}": self.width,
-                f"p_REGMODE_{name}": "OUTREG" if name == "A" and self.register else "NOREG",
+                f"p_REGMODE_{name}": "OUTREG" if self.register else "NOREG",
                 f"p_CSDECODE_{name}": "0b000",
                 f"p_CLK{name}MUX": f"CLK{name}",
                 f"p_WRITEMODE_{name}": "NORMAL",

@@ -12,8 +12,9 @@ from .wide16kd import DEPTH, Wide16kd
 LUT_RAM_DEPTH = 64
 """Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
 
-LUT_RAM_DEEP = 16
-"""Up to here any memory is: that is as deep as one LUT RAM, without multiplexers."""
+TABLE_DEPTH, WRITABLE_DEPTH = 32, 16
+"""Up to here one is that need not be fast, and one that the core writes: block RAM into a register is fast enough, but
+where it lies is not for the placer to choose."""
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
@@ -23,15 +24,16 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     bus shares the read port's address and has its data input. A RAM is as wide as its depth allows: a deep memory is
     narrow RAMs side by side, never banks.
 
-    Where the RAM's output register is used, its reset is not. What the core writes, too, has twice the rows then: those
-    of the upper half are never written, and read as the zeros that the chip's configuration leaves there.
+    Where the RAM's output registers are used, their reset is not. What the core writes, too, has twice the rows then:
+    those of the upper half are never written, and read as the zeros that the chip's configuration leaves there.
 
     A shallow memory that the core only reads has one RAM a column, whose one read port it shares with the bus.
     """
     own = shape.registered  # the core's port has the register in the RAM itself
     rows = shape.depth * (2 if own and shape.writable else 1)
     widest = next((width for width, depth in DEPTHS.items() if depth >= rows), None)
-    if shape.immediate or shape.depth <= (LUT_RAM_DEPTH if shape.fast and not shape.writable else LUT_RAM_DEEP):
+    shallow = WRITABLE_DEPTH if shape.writable else LUT_RAM_DEPTH if shape.fast else TABLE_DEPTH
+    if shape.immediate or shape.depth <= shallow:
         generic.build(m, shape, access, platform, style="distributed")
         return
     if shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable:
@@ -41,6 +43,10 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
         generic.build(m, shape, access, platform, style="block")
         return
     answers = []
+    hides = [access.hides]  # as they are now, a cycle ago, two ago
+    for n in (1, 2):
+        hides.append(Signal.like(access.hides, name=f"hides{n}"))
+        m.d.sync += hides[-1].eq(hides[-2])
     for piece in pieces(shape, widest):
         ram = Dp16kd(widest, register=own)
         m.submodules[f"ram{piece.low}"] = ram
@@ -71,12 +77,13 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
                 a.zero.eq(access.zero),
                 b.address.eq(access.record),
                 b.enable.eq(access.select),
-                b.zero.eq(access.hides[piece.column]),
+                b.zero.eq(Const(0) if own else access.hides[piece.column]),
                 b.write.eq(access.writes[piece.column]),
                 b.write_data.eq(bus),
             ]
-            answers.append((piece, b.data[: piece.width]))
-    join(m, access, shape, answers, late=own and shape.writable)
+            word = b.data[: piece.width]
+            answers.append((piece, Mux(hides[2][piece.column], 0, word) if own else word))
+    join(m, access, shape, answers, late=own)
 
 
 def _shallow(m: Module, shape: Shape, access: Access) -> None:

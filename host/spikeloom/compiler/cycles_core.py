@@ -151,8 +151,9 @@ class Walk:
             open_.stop(known + n + 2, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
                 found = move.outer(sought + turn + LOOK_UP_MOVES) + 1
+                offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
-                move.stop(sought + turn + LOOK_UP_MOVES + 2, went - found)
+                move.stop(sought + turn + LOOK_UP_MOVES + 2, went - offered)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:

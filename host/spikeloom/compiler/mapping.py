@@ -157,6 +157,9 @@ def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str,
     arrays = ("alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory")
     values = {n: getattr(population, n)[s.grid.neurons()] for n in arrays}
     values |= {"reset": np.array(int(population.reset)), "latency": np.array(s.latency)}
+    if core.adaptive:
+        values |= {n: getattr(population, n)[s.grid.neurons()] for n in ("gamma", "step")}
+        values["adaptation"] = np.array(int(population.adaptation))
     if core.numerics.profile is Profile.LOIHI:
         values["weight_exponent"] = np.array(population.weight_exponent)
     return values

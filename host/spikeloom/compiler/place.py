@@ -235,6 +235,11 @@ def _check_inputs(network: QuantisedNetwork, config: ArrayConfig) -> None:
 
 def _check_totals(network: QuantisedNetwork, config: ArrayConfig, pieces: dict[str, list[Piece]]) -> None:
     core = config.core
+    for population in network.populations:
+        if population.adapts and not core.adaptive:
+            raise FitError(
+                f"population {population.name}: its neurons adapt, and those of this array do not: set adaptive = True"
+            )
     for edge in network.projections:
         if walks_sparsely(edge) and not core.sparse:
             raise FitError(

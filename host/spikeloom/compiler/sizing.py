@@ -8,6 +8,7 @@ from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, PAYLOAD_BITS_MAX, Ar
 from ..contract.errors import FitError
 from ..contract.network import InputKind, QuantisedNetwork
 from ..contract.ring import Space
+from .cycles_core import ROW_CYCLES
 from .mapping import build
 from .overflow import accumulator_bits_needed
 from .pieces import entries_needed, walks_sparsely
@@ -53,7 +54,7 @@ def size_array(
         core=CoreConfig(
             lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
             coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
-            phases=plan.phase_count,
+            phases=plan.phase_count, adaptive=any(p.adapts for p in network.populations),
             sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
@@ -136,4 +137,7 @@ def regrouped(config: ArrayConfig) -> ArrayConfig:
     core = config.core
     groups = [n for n in range(1, AUTO_GROUP + 1) if core.lanes % n == 0]
     enough = (n for n in groups if core.neurons // n <= AUTO_UPDATE)
-    return config.with_core(group=next(enough, groups[-1]))
+    group = next(enough, groups[-1])
+    # A row's place is taken two cycles before its drain, and can be taken again three after it was given back.
+    rows = -(-(ROW_CYCLES + core.sums_latency + 5) // (core.lanes // group)) + 1
+    return config.with_core(group=group, spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))

@@ -49,6 +49,7 @@ class CoreConfig:
         sparse: words of sparse projections carry their row.
         phases: parts of a tick, 1 to 16; with more than one the layered schedule can run.
         parameters_per_neuron: each neuron has parameters of its own; otherwise a row shares them.
+        adaptive: neurons have an adaptation, see :class:`~spikeloom.contract.neuron.Adaptation`.
         event_fifo: events that wait in front of the walker, a power of two.
         spike_fifo: rows of spikes that wait in front of the emitter, a power of two.
         numerics: widths and rounding.
@@ -66,6 +67,7 @@ class CoreConfig:
     sparse: bool = False
     phases: int = 1
     parameters_per_neuron: bool = True
+    adaptive: bool = False
     event_fifo: int = 16
     spike_fifo: int = 16
     numerics: Numerics = field(default_factory=Numerics)
@@ -192,7 +194,7 @@ class CoreConfig:
 
     @property
     def parameter_layout(self) -> Layout:
-        record = parameter_layout(self.numerics)
+        record = parameter_layout(self.numerics, self.adaptive)
         return record.times(self.group) if self.parameters_per_neuron else record
 
     @property
@@ -205,7 +207,12 @@ class CoreConfig:
 
     @property
     def state_layout(self) -> Layout:
-        return state_layout(self.numerics).times(self.group)
+        return state_layout(self.numerics, self.adaptive).times(self.group)
+
+    @property
+    def saturations_max(self) -> int:
+        """Saturations in one cycle, at most: of current, potential and adaptation of each neuron of a group."""
+        return (3 if self.adaptive else 2) * self.group
 
     @property
     def accumulator_layout(self) -> Layout:

@@ -21,10 +21,10 @@ from scipy import sparse
 
 from .errors import ImageError, NetworkError
 from .geometry import Convolution, Pool, matrix, weights_shape
-from .neuron import EXPONENT_BITS, REFRACTORY_BITS, Reset
+from .neuron import EXPONENT_BITS, REFRACTORY_BITS, Adaptation, Reset
 from .numerics import DECAY_ONE, Numerics, Profile
 
-NETWORK_VERSION = 2
+NETWORK_VERSION = 3
 
 
 class InputKind(StrEnum):
@@ -67,6 +67,7 @@ class InputPopulation:
 class Population:
     """Neurons of one model. Parameters are integers (see :mod:`.neuron`), scalars or arrays of ``size``, in C order.
 
+    Where ``step`` is not zero, the neurons adapt, and need a core that is ``adaptive``.
     ``latency`` of the mapping is not here: results are in the source framework's ticks.
     """
 
@@ -83,8 +84,18 @@ class Population:
     bias: np.ndarray | int = 0
     bias_u: np.ndarray | int = 0
     weight_exponent: int = 0
+    gamma: np.ndarray | int = 0
+    step: np.ndarray | int = 0
+    adaptation: Adaptation = Adaptation.THRESHOLD
 
-    ARRAYS = ("alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory", "bias", "bias_u")
+    ARRAYS = (
+        "alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory", "bias", "bias_u", "gamma", "step",
+    )  # fmt: skip
+
+    @property
+    def adapts(self) -> bool:
+        """Whether its spikes leave anything: otherwise there is no adaptation to decay."""
+        return bool(np.any(self.step))
 
     @property
     def size(self) -> int:
@@ -92,6 +103,7 @@ class Population:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reset", Reset(self.reset))
+        object.__setattr__(self, "adaptation", Adaptation(self.adaptation))
         for name in self.ARRAYS:
             value = np.asarray(getattr(self, name))
             if value.dtype.kind not in "iu":
@@ -108,6 +120,7 @@ class Population:
         for name in self.ARRAYS:
             first, last = {
                 "alpha": (0, DECAY_ONE), "beta": (0, DECAY_ONE), "v_sub": (0, high), "refractory": (0, refractory_max),
+                "gamma": (0, DECAY_ONE),
             }.get(name, (low, high))  # fmt: skip
             values = getattr(self, name)
             for at in np.flatnonzero((values < first) | (values > last))[:1]:
@@ -116,6 +129,7 @@ class Population:
                 )
         if self.reset is Reset.SUBTRACT and np.any(self.theta < -1):
             raise NetworkError(f"population {self.name}: reset SUBTRACT needs theta >= -1, so that v cannot overflow")
+        self._check_adaptation()
         exponent = 1 << EXPONENT_BITS - 1
         if not -exponent <= self.weight_exponent < exponent:
             raise NetworkError(
@@ -124,6 +138,21 @@ class Population:
             )
         if self.weight_exponent and numerics.profile is not Profile.LOIHI:
             raise NetworkError(f"population {self.name}: weight_exponent exists in the loihi profile only")
+
+    def _check_adaptation(self) -> None:
+        if not self.adapts:
+            return
+        if self.adaptation is Adaptation.INPUT:
+            if self.reset is Reset.SUBTRACT_DELAYED:
+                raise NetworkError(
+                    f"population {self.name}: adaptation INPUT takes the place of what reset SUBTRACT_DELAYED "
+                    "subtracts: use another reset, or adapt the threshold"
+                )
+        elif self.reset is Reset.SUBTRACT and np.any(self.step < 0):
+            raise NetworkError(
+                f"population {self.name}: reset SUBTRACT needs step >= 0, so that v cannot overflow at a threshold "
+                "that falls"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -316,6 +345,7 @@ class QuantisedNetwork:
                 arrays[f"population/{p.name}/{name}"] = getattr(p, name)
             populations.append({
                 "name": p.name, "shape": p.shape, "reset": int(p.reset), "weight_exponent": p.weight_exponent,
+                "adaptation": int(p.adaptation),
             })  # fmt: skip
         projections, drives = [], []
         for n, e in enumerate(self.projections):
@@ -352,7 +382,7 @@ class QuantisedNetwork:
             ],
             populations=[
                 Population(
-                    **{**p, "shape": tuple(p["shape"]), "reset": Reset(p["reset"])},
+                    **{**p, "shape": tuple(p["shape"])},
                     **{name: arrays[f"population/{p['name']}/{name}"] for name in Population.ARRAYS},  # type: ignore[arg-type]
                 )
                 for p in manifest["populations"]

@@ -8,6 +8,11 @@ Per neuron and tick, with ``acc`` the sum of the weights of this tick's events::
     else:      s <- v > theta
                if s:  v <- v_reset | v - v_sub | v;  r <- refractory
 
+With the adaptive stage there is one more state, ``a``, and what it acts on is a parameter::
+
+    theta is  theta + a (THRESHOLD)  or  theta + rnd(gamma * a) (FADED_THRESHOLD);  or  - a  joins v's sum (INPUT)
+    a <- sat(rnd(gamma * a) + (step if s))
+
 In the loihi profile ``rnd`` cuts toward zero, ``acc`` is first shifted by ``weight_exponent``, ``u`` wraps.
 """
 
@@ -39,7 +44,19 @@ class Reset(IntEnum):
     """The potential goes on."""
 
 
-def parameter_layout(numerics: Numerics) -> Layout:
+class Adaptation(IntEnum):
+    """What the adaptation ``a`` acts on, which a neuron's own spikes raise and which decays."""
+
+    THRESHOLD = 0
+    """The threshold is ``theta + a``, ``a`` as the tick before left it: Bellec et al. 2018."""
+    FADED_THRESHOLD = 1
+    """The threshold is ``theta + rnd(gamma * a)``, ``a`` after this tick's decay: lava's ATRLIF, Norse's LSNN."""
+    INPUT = 2
+    """``a``, as the tick before left it, is subtracted from the potential's input: Nengo's AdaptiveLIF. There is no
+    SUBTRACT_DELAYED beside it."""
+
+
+def parameter_layout(numerics: Numerics, adaptive: bool = False) -> Layout:
     """Parameters of one neuron (or, where a row shares them, of one row).
 
     ``latency`` is the number of ticks by which the neuron runs behind the input stream: it holds its state before
@@ -59,6 +76,8 @@ def parameter_layout(numerics: Numerics) -> Layout:
     )
     if numerics.profile is Profile.LOIHI:
         fields += (Field("weight_exponent", EXPONENT_BITS, signed=True),)
+    if adaptive:
+        fields += (Field("gamma", DECAY_BITS + 1), Field("step", state, signed=True), Field("adaptation", 2))
     return Layout(fields)
 
 
@@ -72,13 +91,12 @@ def bias_layout(numerics: Numerics) -> Layout:
     )
 
 
-def state_layout(numerics: Numerics) -> Layout:
-    """State of one neuron: current, potential, refractory ticks left, fired in the last tick."""
-    return Layout(
-        (
-            Field("u", numerics.state_bits, signed=True),
-            Field("v", numerics.state_bits, signed=True),
-            Field("r", REFRACTORY_BITS),
-            Field("s", 1),
-        )
+def state_layout(numerics: Numerics, adaptive: bool = False) -> Layout:
+    """State of one neuron: current, potential, refractory ticks left, fired in the last tick; and adaptation."""
+    fields: tuple[Field, ...] = (
+        Field("u", numerics.state_bits, signed=True),
+        Field("v", numerics.state_bits, signed=True),
+        Field("r", REFRACTORY_BITS),
+        Field("s", 1),
     )
+    return Layout(fields + ((Field("a", numerics.state_bits, signed=True),) if adaptive else ()))

@@ -103,12 +103,14 @@ class Board:
         """Run samples, each from reset states.
 
         ``samples`` are ``(samples, ticks, *input shape)``, or a dict of such arrays by input; ``record`` names states
-        ("u", "v", "r") to read after every tick, of every neuron. Raises
+        ("u", "v", "r", "a") to read after every tick, of every neuron. Raises
         :class:`~spikeloom.contract.errors.SampleError` before anything is sent, and :class:`BoardError` after a run
         in which the board reported errors.
         """
         if unknown := set(record) - {"spikes", *STATES}:
             raise ConfigError(f"record: {sorted(unknown)} are unknown, there are {', '.join(STATES)}")
+        if "a" in record and not self.image.config.core.adaptive:
+            raise ConfigError('record: "a" is a state of adaptive cores, and those of this array are not')
         with self._exclusive():
             network = self.image.network
             checked = check_samples(network, samples)

@@ -16,8 +16,8 @@ from ..image import NO_KEY, Image
 from .protocol import Replies
 from .stimulus import Window
 
-STATES = ("u", "v", "r")
-"""States that can be recorded; with any of them, or with "spikes", every neuron's spikes are too."""
+STATES = ("u", "v", "r", "a")
+"""States that can be recorded, ``a`` of adaptive cores only; with any of them, or with "spikes", spikes are too."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -26,13 +26,14 @@ class PopulationRecord:
 
     Attributes:
         spikes: bool.
-        u, v, r: int32 where recorded, otherwise None.
+        u, v, r, a: int32 where recorded, otherwise None.
     """
 
     spikes: np.ndarray
     u: np.ndarray | None = None
     v: np.ndarray | None = None
     r: np.ndarray | None = None
+    a: np.ndarray | None = None
 
 
 @dataclass(kw_only=True, eq=False)

@@ -27,7 +27,7 @@ CACHED = 1 << 15
 SPARSE = 1 / 16
 """Below this share of sources that spike, sums are taken over spikes and not over all sources."""
 
-STATES = ("u", "v", "r")
+STATES = ("u", "v", "r", "a")
 
 Progress = Callable[[int, int], None]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from spikeloom.contract.network import Population
-from spikeloom.contract.neuron import Reset
+from spikeloom.contract.neuron import Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_BITS, DECAY_ONE, Numerics, Profile
 
 Integers: TypeAlias = np.ndarray | int
@@ -18,7 +18,8 @@ Integers: TypeAlias = np.ndarray | int
 class Parameters:
     """Parameters of the neurons of one step, by the names of the contract's records; integers or arrays of them.
 
-    Unlike a population's, ``reset`` and ``weight_exponent`` may differ from neuron to neuron, as they may on a core.
+    Unlike a population's, ``reset``, ``weight_exponent`` and ``adaptation`` may differ from neuron to neuron, as they
+    may on a core.
     """
 
     alpha: Integers = 0
@@ -32,23 +33,30 @@ class Parameters:
     bias: Integers = 0
     bias_u: Integers = 0
     weight_exponent: Integers = 0
+    gamma: Integers = 0
+    step: Integers = 0
+    adaptation: Integers = Adaptation.THRESHOLD
 
     @classmethod
     def of(cls, population: Population) -> Parameters:
         arrays = {name: _plain(getattr(population, name)) for name in Population.ARRAYS}
-        return cls(**arrays, reset=int(population.reset), weight_exponent=population.weight_exponent)
+        return cls(
+            **arrays, reset=int(population.reset), weight_exponent=population.weight_exponent,
+            adaptation=int(population.adaptation),
+        )  # fmt: skip
 
     def with_bias(self, bias: np.ndarray) -> Parameters:
         return replace(self, bias=bias)
 
 
 class State(NamedTuple):
-    """Current, potential, refractory ticks left, fired in the last tick."""
+    """Current, potential, refractory ticks left, fired in the last tick, adaptation."""
 
     u: np.ndarray
     v: np.ndarray
     r: np.ndarray
     s: np.ndarray
+    a: Integers = 0
 
     @classmethod
     def zeros(cls, shape: tuple[int, ...]) -> State:
@@ -57,17 +65,18 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A state after a step, and how many of the neuron's two sums (0 to 2) did not fit the state."""
+    """A state after a step, and how many of the neuron's sums (0 to 3) did not fit the state."""
 
     u: np.ndarray
     v: np.ndarray
     r: np.ndarray
     s: np.ndarray
     saturations: np.ndarray
+    a: Integers = 0
 
     @property
     def state(self) -> State:
-        return State(*self[:4])
+        return State(*self[:4], self.a)
 
 
 def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarray) -> Step:
@@ -83,19 +92,34 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
     current_sum = decayed(numerics, p.alpha, u) + weighted(numerics, p.weight_exponent, acc) + p.bias_u
     u = limit_current(numerics, current_sum)
 
+    adapts = np.any(p.step) or np.any(state.a)  # otherwise there is nothing that decays
     delayed = np.where(fired & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
+    theta: Integers = p.theta
+    faded: Integers = 0
+    if adapts:
+        faded = decayed(numerics, p.gamma, np.asarray(state.a, dtype=np.int64))
+        delayed = np.where(p.adaptation == Adaptation.INPUT, state.a, delayed)
+        raised = np.where(p.adaptation == Adaptation.THRESHOLD, state.a, faded)
+        theta = theta + np.where(p.adaptation == Adaptation.INPUT, 0, raised)
     potential_sum = decayed(numerics, p.beta, v) + u + p.bias - delayed
     v, clipped = limit_potential(numerics, potential_sum, p.v_min)
 
     refractory = r > 0
-    spikes = fires(v, p.theta) & ~refractory
+    spikes = fires(v, theta) & ~refractory
     after = np.where(p.reset == Reset.VALUE, p.v_reset, np.where(p.reset == Reset.SUBTRACT, v - p.v_sub, v))
+    saturations = (u != current_sum).astype(np.uint8) + (clipped & ~refractory)
+    a: Integers = 0
+    if adapts:
+        grown = faded + np.where(spikes, p.step, 0)
+        a = np.clip(grown, numerics.state_min, numerics.state_max)
+        saturations = saturations + (a != grown)
     return Step(
         u=u,
         v=np.where(refractory, p.v_reset, np.where(spikes, after, v)),
         r=np.where(refractory, r - 1, np.where(spikes, p.refractory, 0)),
         s=spikes,
-        saturations=(u != current_sum).astype(np.uint8) + (clipped & ~refractory),
+        saturations=saturations,
+        a=a,
     )
 
 

@@ -19,13 +19,14 @@ class PopulationResult:
 
     Attributes:
         spikes: bool.
-        u, v, r: int32 where recorded, otherwise None.
+        u, v, r, a: int32 where recorded, otherwise None.
     """
 
     spikes: np.ndarray
     u: np.ndarray | None = None
     v: np.ndarray | None = None
     r: np.ndarray | None = None
+    a: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
