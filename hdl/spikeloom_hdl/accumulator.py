@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.ring import Space, spaces
 
+from .arithmetic import OrAdd
 from .bus import BusSignature, share
 from .loops import visit_layout
 from .memory import RingMemory
@@ -18,29 +19,36 @@ class Accumulator(wiring.Component):
 
     ::
 
-        cycle 0  issue     a drain, else a visit
-              1  read      its word                       -> WEIGHT, WORD_ROW (2 cycles)
-              3  locate    which row of which slot        -> ACCUMULATOR read (1 cycle)
-              4  select    the RAM's row, or an older result that the RAM has not got yet
-              5  add       newest sums + weights; a drained row leaves on ``sums`` as registers of cycle 6
-              6  write     ACCUMULATOR
+        cycle 0      issue     a visit                      -> WORD_ROW (2 cycles)
+              1      join      or a drain, for which the cycle before was kept free
+              2                its row
+              3      locate    which row of which slot, and whether an operation in front adds there, too
+              4      read                               -> ACCUMULATOR (L cycles)
+              4 + L  select    the RAM's row, or an older result that the RAM has not got yet
+              5 + L  add       newest sums + weights; a drained row leaves on ``sums`` as registers of the next cycle
+              6 + L  write     ACCUMULATOR
 
-    The RAM's answer of cycle 4 lacks the writes of the three operations in front, so these are forwarded: hits
-    on one row in consecutive cycles are exact. Which of them is hit is known in cycle 3 already. So what is not
-    wanted is made zero where that costs nothing, by the reset of a register or of the RAM's output, and the
-    sources are ored: nothing but one such gate lies between the RAM and a register.
+    L is ``sums_latency``. WEIGHT is asked so that its answer (2 cycles) is there in ``select``, with payloads a cycle
+    earlier, to be multiplied.
+
+    What is read lacks the writes of the L + 2 operations in front, so these are forwarded: hits on one row in
+    consecutive cycles are exact. Which of them is hit is known in cycle 4 already. So what is not wanted is made zero
+    where that costs nothing, by the reset of a register or by the RAM, and the sources are ored: nothing but one such
+    gate lies between the RAM and a register.
 
     Members
     -------
     visits : ``In(stream(visit))``
-        ``ready`` in every cycle without a drain.
+        ``ready`` in every cycle without ``reserve``.
+    reserve : ``In(1)``
+        A drain may follow in the next cycle: no visit is taken in this one.
     drain : ``In(1)``, drain_row : ``In(row_bits)``
-        Drain this row of the current slot; always taken.
+        Drain this row of the current slot; always taken, in the place of the cycle before, in which no visit was taken.
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, ``drain_latency`` cycles (6, with payloads 7) after ``drain``: ``sums_valid`` for one cycle, the
-        others until the next one.
+        A drained row, ``drain_latency`` (5 + L) cycles after ``drain``: ``sums_valid`` for one cycle, the others until
+        the next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -49,16 +57,14 @@ class Accumulator(wiring.Component):
         Spaces WEIGHT, WORD_ROW, ACCUMULATOR.
     """
 
-    DRAIN_LATENCY = 6
-    """Without payloads; those take one more."""
-
     def __init__(self, config: ArrayConfig):
         self.config = config
-        self.drain_latency = self.DRAIN_LATENCY + (config.payload_bits > 0)
         core = config.core
+        self.drain_latency = 5 + core.sums_latency
         super().__init__(
             {
                 "visits": In(stream.Signature(visit_layout(config))),
+                "reserve": In(1),
                 "drain": In(1),
                 "drain_row": In(core.row_bits),
                 "slot": In(core.slot_bits),
@@ -74,124 +80,147 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        core = self.config.core
+        core, payloads = self.config.core, self.config.payload_bits > 0
         geometry = spaces(self.config)
         m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], latency=2)
-        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], writable=True)
+        m.submodules.sums_ram = sums = RingMemory(
+            Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], latency=core.sums_latency, fast=False, writable=True
+        )
         memories = [weights, sums]
         if core.sparse:
             m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW], latency=2)
             memories.append(word_rows)
         share(m, self.bus, [memory.bus for memory in memories])
+        m.d.comb += weights.enable.eq(1)
+
+        pipe = RigidPipeline(m, "stage")
+        active: list[Value] = []
+        latency = core.sums_latency
+        select = 4 + latency
+        stored = data.View(weights.data.shape(), weights.data.as_value())
+        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
+
+        def step() -> None:
+            """On to the next cycle; what has to do with weights falls into different ones."""
+            if pipe.stage == select - weights.latency - payloads:
+                m.d.comb += weights.address.eq(pipe["word"])
+                pipe.drop("word")
+            if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says
+                wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
+                for n, lane in enumerate(lanes):
+                    lanes[n] = Signal(wide, name=f"product{n}")
+                    m.d.sync += lanes[n].eq(lane * pipe["payload"])
+                pipe.drop("payload")
+            pipe.step()
+            active.append(pipe["visit"] | pipe["drain"])
 
         # issue
         visit = self.visits.p
-        pipe = RigidPipeline(m, "stage")
-        m.d.comb += self.visits.ready.eq(~self.drain)
-        visited = Signal()
-        slot = Signal(core.slot_bits)
-        m.d.comb += [
-            visited.eq(self.visits.valid & self.visits.ready),
-            slot.eq(self.slot + Mux(self.drain, 0, visit.delay)),
-        ]
-        pipe.set(
-            visit=visited,
-            drain=self.drain,
-            row=Mux(self.drain, self.drain_row, visit.row),
-            slot=slot,
-            sparse=visit.sparse & ~self.drain,
-            word=visit.word,
-            **({"payload": visit.payload} if self.config.payload_bits else {}),
-        )
-        busy = [pipe["visit"], pipe["drain"]]
-        pipe.step()
-        busy += [pipe["visit"], pipe["drain"]]
-
-        # read: the weights lie far apart, so their address comes from a register of its own
-        m.d.comb += [weights.address.eq(pipe["word"]), weights.enable.eq(1)]
+        m.d.comb += self.visits.ready.eq(~self.reserve)
         if core.sparse:
-            m.d.comb += [word_rows.address.eq(pipe["word"]), word_rows.enable.eq(1)]
-        pipe.drop("word")
-        for _ in range(weights.latency):
-            pipe.step()
-            busy += [pipe["visit"], pipe["drain"]]
+            m.d.comb += [word_rows.address.eq(visit.word), word_rows.enable.eq(1)]
+        pipe.set(
+            visit=self.visits.valid & self.visits.ready,
+            drain=Const(0),
+            row=visit.row,
+            slot=(self.slot + visit.delay)[: core.slot_bits],
+            sparse=visit.sparse,
+            word=visit.word,
+            **({"payload": visit.payload} if payloads else {}),
+        )
+        step()
 
-        stored = data.View(weights.data.shape(), weights.data.as_value())
-        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
-        row = Mux(pipe["sparse"], word_rows.data.row, pipe["row"]) if core.sparse else pipe["row"]
+        # join
+        pipe.set(
+            drain=self.drain,
+            row=Mux(self.drain, self.drain_row, pipe["row"]),
+            slot=Mux(self.drain, self.slot, pipe["slot"]),
+            sparse=pipe["sparse"] & ~self.drain,
+        )
+        step()
+        if core.sparse:
+            pipe.set(row=Mux(pipe["sparse"], word_rows.data.row, pipe["row"]))
         pipe.drop("sparse")
-        if self.config.payload_bits:
-            # multiply: an event counts as often as its payload says
-            wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
-            products = [Signal(wide, name=f"product{n}") for n in range(core.lanes)]
-            m.d.sync += [product.eq(lane * pipe["payload"]) for product, lane in zip(products, lanes, strict=True)]
-            pipe.drop("payload")
-            pipe.set(row=row)
-            pipe.step()
-            busy += [pipe["visit"], pipe["drain"]]
-            row, lanes = pipe["row"], products
+        step()
 
-        # locate: where this operation adds, and whether one of the three in front of it adds there, too
+        # locate: where this operation adds, and whether one of those in front of it adds there, too
+        behind = latency + 2  # operations that have not been written when this one reads
         address = Signal(core.slot_bits + core.row_bits)
-        m.d.comb += [address.eq(Cat(row, pipe["slot"])), sums.address.eq(address), sums.enable.eq(1)]
-        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(3)]
-        ahead_valid = [Signal(name=f"ahead_valid{n}") for n in range(3)]
-        same = [Signal(name=f"same{n}") for n in range(3)]
-        hit = [Signal(name=f"hit{n}") for n in range(3)]
-        for n in range(3):
-            m.d.comb += same[n].eq(ahead_valid[n] & (ahead[n] == address))
-            m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
-        m.d.comb += sums.zero.eq(Cat(same).any())
+        m.d.comb += address.eq(Cat(pipe["row"], pipe["slot"]))
+        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
+        ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
+        same = [Signal(name=f"same{n}") for n in range(behind)]
         m.d.sync += [
-            Cat(ahead).eq(Cat(address, ahead[:2])),
-            Cat(ahead_valid).eq(Cat(pipe["visit"] | pipe["drain"], ahead_valid[:2])),
+            Cat(ahead).eq(Cat(address, ahead[:-1])),
+            Cat(ahead_active).eq(Cat(active[-1], ahead_active[:-1])),
         ]
-        row_shape = self.sums.shape()
-        total = Signal(row_shape)  # of cycle 5
-        result = Signal(row_shape)  # of cycle 6: zeros, unless a visit is there
-        oldest = Signal(row_shape)
-        m.d.sync += oldest.eq(Mux(hit[2], result, 0))
-        pipe.set(row=row, newest=hit[0], second=hit[1], **{f"weight{n}": lane for n, lane in enumerate(lanes)})
+        for n in range(behind):
+            m.d.sync += same[n].eq(ahead_active[n] & (ahead[n] == address))
         pipe.drop("slot")
-        pipe.step()
-        busy += [pipe["visit"], pipe["drain"]]
+        step()
 
-        # select: the result of the second operation in front is there now, the one of the third has been kept
+        # read
+        hit = [Signal(name=f"hit{n}") for n in range(behind)]
+        for n in range(behind):
+            m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
+        m.d.comb += [sums.address.eq(ahead[0]), sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
+        row_shape = self.sums.shape()
+        total = Signal(row_shape)  # of the cycle of add
+        result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
+        adds = Signal()  # a visit adds in this cycle
+        pipe.set(hit=Cat(hit))
+        older = self._older(m, pipe, step, total, result, adds)
+
+        # select
         present = Signal(row_shape)
-        second = Mux(pipe["second"], result.as_value(), 0)
-        m.d.sync += present.eq(sums.data.as_value() | oldest.as_value() | second)
+        m.d.sync += present.eq(sums.data.as_value() | older)
         # A drain adds nothing to what it reads.
         weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
-        for n in range(core.lanes):
-            m.d.sync += weight[n].eq(Mux(pipe["drain"], 0, pipe[f"weight{n}"]))
-        # The operation right in front adds in this cycle: its result is wanted, or not.
-        newest = Signal(row_shape)
-        follows = pipe["newest"]
-        pipe.drop("newest", "second", *(f"weight{n}" for n in range(core.lanes)))
-        pipe.step()
-        busy += [pipe["visit"], pipe["drain"]]
-        m.d.sync += newest.eq(Mux(follows & pipe["visit"], total, 0))
+        m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
+        follows = pipe["hit"][0]
+        pipe.drop("hit")
+        step()
 
-        # add
-        for lane in range(core.lanes):
-            m.d.comb += total[lane].eq((present[lane] | newest[lane]) + weight[lane])
+        # add: the operation right in front did so a cycle ago
+        newest = Signal(row_shape)
+        adders = [OrAdd(core.numerics.accumulator_bits, len(added)) for added in weight]
+        for n, adder in enumerate(adders):
+            m.submodules[f"adder{n}"] = adder
+            m.d.comb += [adder.a.eq(present[n]), adder.b.eq(newest[n]), adder.c.eq(weight[n])]
+        m.d.comb += [total.eq(Cat(adder.total for adder in adders)), adds.eq(pipe["visit"])]
         m.d.sync += [
-            result.eq(Mux(pipe["visit"], total, 0)),
+            newest.eq(Mux(follows & adds, total, 0)),
+            result.eq(Mux(adds, total, 0)),
             self.sums_valid.eq(pipe["drain"]),
         ]
         with m.If(pipe["drain"]):
             m.d.sync += [self.sums_row.eq(pipe["row"]), self.sums.eq(total)]
 
         # write; at rest the result is zero
-        written = Signal()
-        m.d.sync += written.eq(pipe["visit"] | pipe["drain"])
         m.d.comb += [
-            sums.write_enable.eq(written | self.clear),
-            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[2])),
+            sums.write_enable.eq(ahead_active[-1] | self.clear),
+            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[-1])),
             sums.write_data.eq(result),
         ]
-        m.d.comb += self.idle.eq(~Cat(busy, written).any())
+        m.d.comb += self.idle.eq(~Cat(active, ahead_active[-1]).any())
         return m
+
+    def _older(self, m: Module, pipe: RigidPipeline, step, total: Value, result: Value, adds: Value) -> Value:
+        """Steps on to ``select``; the result that is wanted of the second operation in front or of an older one.
+
+        Each is taken when it is in the cycle of ``add`` (``total``) or the one behind (``result``), and kept.
+        """
+        latency = self.config.core.sums_latency
+        if latency == 0:
+            return Mux(pipe["hit"][1], result, 0)
+        second, third, fourth, kept = (Signal(self.sums.shape(), name=f"from{n}") for n in (2, 3, 4, 5))
+        if latency == 2:
+            m.d.sync += [fourth.eq(Mux(pipe["hit"][3], result, 0)), kept.eq(fourth)]
+            step()
+        hit = pipe["hit"]
+        m.d.sync += [second.eq(Mux(hit[1] & adds, total, 0)), third.eq(Mux(hit[2], result, 0))]
+        step()
+        return second.as_value() | third.as_value() | (kept.as_value() if latency == 2 else 0)
 
     def _weight(self, stored: Value) -> Value:
         """The value of a stored weight; a single bit stands for plus or minus one."""

@@ -94,19 +94,23 @@ class Core(wiring.Component):
         visited = walker.visits.valid & walker.visits.ready
         under_way = (queue.level != 0) | ~walker.idle
         working = drain.busy | ~accumulator.idle | ~neurons.idle
+        steps = {
+            Counter.EVENTS: queue.r_rdy & queue.r_en,
+            Counter.WORDS: visited,
+            Counter.SYNAPSES: walker.synapses,
+            Counter.WAITS: under_way & ~visited,
+            Counter.SPIKES: neurons.spikes,
+            Counter.SATURATIONS: neurons.saturations,
+            Counter.STALLS: drain.stalled,
+            Counter.REFUSED: walker.refused,
+            Counter.UNROUTED: self.unrouted,
+            Counter.DRAINS: walker.visits.valid & accumulator.reserve,
+            Counter.UPDATES: ~under_way & working & ~clearing,
+            Counter.EMISSIONS: ~under_way & ~working & ~emitter.idle,
+        }
+        # Counted a cycle later, with a register in front of the counter's adder.
+        m.d.sync += [counters.step[counter].eq(step) for counter, step in steps.items()]
         m.d.comb += [
-            counters.step[Counter.EVENTS].eq(queue.r_rdy & queue.r_en),
-            counters.step[Counter.WORDS].eq(visited),
-            counters.step[Counter.SYNAPSES].eq(walker.synapses),
-            counters.step[Counter.WAITS].eq(under_way & ~visited),
-            counters.step[Counter.SPIKES].eq(neurons.spikes),
-            counters.step[Counter.SATURATIONS].eq(neurons.saturations),
-            counters.step[Counter.STALLS].eq(drain.stalled),
-            counters.step[Counter.REFUSED].eq(walker.refused),
-            counters.step[Counter.UNROUTED].eq(self.unrouted),
-            counters.step[Counter.DRAINS].eq(walker.visits.valid & accumulator.drain),
-            counters.step[Counter.UPDATES].eq(~under_way & working & ~clearing),
-            counters.step[Counter.EMISSIONS].eq(~under_way & ~working & ~emitter.idle),
             self.lost.eq((walker.refused != 0) | (self.unrouted != 0)),
             self.idle.eq(
                 ~under_way & accumulator.idle & neurons.idle & emitter.idle
@@ -134,6 +138,7 @@ class Core(wiring.Component):
             drain.finished.eq(neurons.fired_valid),
             drain.fired.eq(fired),
             drain.popped.eq(emitter.popped),
+            accumulator.reserve.eq(drain.reserve),
             accumulator.drain.eq(drain.drain),
             accumulator.drain_row.eq(drain.row),
             accumulator.slot.eq(drain.slot),

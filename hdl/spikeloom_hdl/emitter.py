@@ -15,7 +15,8 @@ from .memory import RingMemory
 class Emitter(wiring.Component):
     """Queues the rows in which somebody fired and sends a flit for each spike, lowest lane first.
 
-    A row whose emission record is not valid sends nothing. 1 flit a cycle, 2 cycles between rows.
+    A row whose emission record is not valid sends nothing. 1 flit a cycle, 2 cycles between rows, 3 from the queue's
+    end to the first flit.
 
     Members
     -------
@@ -64,32 +65,35 @@ class Emitter(wiring.Component):
 
         # The row at work: the lowest lane of those still waiting goes next.
         waiting = Signal(core.lanes)
-        record = emissions.data
-        lane = Signal(bits_for(core.lanes))
+        lowest = Signal(bits_for(core.lanes))
         for n in reversed(range(core.lanes)):
             with m.If(waiting[n]):
-                m.d.comb += lane.eq(n)
-        free = Signal()
-        lowest_cleared = Signal(core.lanes)
+                m.d.comb += lowest.eq(n)
+        # The lane that was picked, and what its row says of it. Then its flit.
+        picked = Signal()
+        lane = Signal.like(lowest)
+        record = Signal.like(emissions.data)
+        free, moves = Signal(), Signal()
         m.d.comb += [
             free.eq(~self.flits.valid | self.flits.ready),
-            lowest_cleared.eq(waiting & (waiting - 1)),
+            moves.eq(~picked | free),
             queue.r_en.eq(waiting == 0),
         ]
-        with m.If(free):
-            m.d.sync += self.flits.valid.eq(0)
         with m.If(waiting == 0), m.If(queue.r_rdy):
             m.d.sync += waiting.eq(head.fired)
-        with m.Elif(~record.valid):
+        with m.Elif(~emissions.data.valid):
             m.d.sync += waiting.eq(0)
-        with m.Elif(free):
+        with m.Elif(moves):
+            m.d.sync += waiting.eq(waiting & (waiting - 1))
+        with m.If(moves):
+            m.d.sync += [picked.eq((waiting != 0) & emissions.data.valid), lane.eq(lowest), record.eq(emissions.data)]
+        with m.If(free):
             m.d.sync += [
-                waiting.eq(lowest_cleared),
-                self.flits.valid.eq(1),
+                self.flits.valid.eq(picked),
                 self.flits.p.key.eq(record.key),
                 self.flits.p.index.eq(record.index + (lane << record.shift)),
             ]
         if self.config.payload_bits:
             m.d.comb += self.flits.p.payload.eq(1)
-        m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~self.flits.valid)
+        m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~picked & ~self.flits.valid)
         return m

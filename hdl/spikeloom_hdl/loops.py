@@ -85,6 +85,7 @@ class Loops(wiring.Component):
         start = Signal(place)
         steps = places("step")
         counts = [Signal(core.count_bits, name=f"count{level}", init=1) for level in range(levels)]
+        singles = [Signal(name=f"single{level}", init=1) for level in range(levels)]  # a count of one
         fields = passenger_fields(self.config)
         passengers = {name: Signal(bits, name=f"waiting_{name}") for name, bits in fields.items()}
         fanout = Signal(core.fanout_bits)
@@ -107,6 +108,7 @@ class Loops(wiring.Component):
                 start.word.eq(Mux(turn.first, turn.base, start.word) + turn.word),
                 start.row.eq(Mux(turn.first, turn.base_row, start.row) + turn.row),
                 counts[0].eq(turn.count),
+                singles[0].eq(turn.count == 1),
                 steps[0].word.eq(turn.word_step),
                 steps[0].row.eq(turn.row_step),
                 fanout.eq(turn.fanout),
@@ -119,6 +121,7 @@ class Loops(wiring.Component):
             for level in range(1, levels):
                 m.d.sync += [
                     counts[level].eq(Mux(turn.first, 1, counts[level - 1])),
+                    singles[level].eq(turn.first | singles[level - 1]),
                     steps[level].eq(steps[level - 1]),
                 ]
 
@@ -127,7 +130,9 @@ class Loops(wiring.Component):
         step = [None, *places("walk_step")[1:]]
         turns = [Signal(core.count_bits, name=f"turns{level}") for level in range(levels)]
         left = [Signal(core.count_bits, name=f"left{level}") for level in range(levels)]
+        # This is the last turn of a loop: in registers, since the whole walker hangs on the end of a walk.
         ends = [Signal(name=f"end{level}") for level in range(levels)]
+        once = [Signal(name=f"once{level}") for level in range(levels)]
         walk_fanout = Signal(core.fanout_bits)
         visited = Signal()
         m.d.comb += [
@@ -135,20 +140,20 @@ class Loops(wiring.Component):
             begin.eq(complete & (~self.visits.valid | (visited & Cat(ends).all()))),
             self.synapses.eq(Mux(visited & ends[0], walk_fanout, 0)),
         ]
-        for level in range(levels):
-            m.d.comb += ends[level].eq(left[level] == 1)
         with m.If(visited):
             with m.If(~ends[0]):
-                m.d.sync += [visit.word.eq(visit.word + 1), visit.row.eq(visit.row + 1), left[0].eq(left[0] - 1)]
+                m.d.sync += [visit.word.eq(visit.word + 1), visit.row.eq(visit.row + 1)]
+                m.d.sync += [left[0].eq(left[0] - 1), ends[0].eq(left[0] == 2)]
             for level in range(1, levels):
                 with m.Elif(~ends[level]):
-                    m.d.sync += left[level].eq(left[level] - 1)
+                    m.d.sync += [left[level].eq(left[level] - 1), ends[level].eq(left[level] == 2)]
                     for inner in range(level + 1):
                         m.d.sync += [
                             at[inner].word.eq(at[level].word + step[level].word),
                             at[inner].row.eq(at[level].row + step[level].row),
                         ]
                     m.d.sync += [left[inner].eq(turns[inner]) for inner in range(level)]
+                    m.d.sync += [ends[inner].eq(once[inner]) for inner in range(level)]
             with m.Else():
                 m.d.sync += self.visits.valid.eq(0)
         with m.If(begin):
@@ -157,6 +162,7 @@ class Loops(wiring.Component):
             for level in range(levels):
                 m.d.sync += [at[level].word.eq(start.word), at[level].row.eq(start.row)]
                 m.d.sync += [left[level].eq(counts[level]), turns[level].eq(counts[level])]
+                m.d.sync += [ends[level].eq(singles[level]), once[level].eq(singles[level])]
                 if level:
                     m.d.sync += step[level].eq(steps[level])
         return m

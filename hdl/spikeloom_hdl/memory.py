@@ -23,7 +23,9 @@ class RingMemory(wiring.Component):
     space, geometry :
         Which space this is, and its shape.
     latency :
-        1, or 2 with a register behind the RAM: block RAM is slow from clock to output.
+        0 of LUT RAM; 1, or 2 with a register behind the RAM: block RAM is slow from clock to output.
+    fast :
+        Logic follows behind ``data``; otherwise it has to go straight to registers. Of ``latency`` 2 it is not.
     writable :
         The core writes, too.
     parts :
@@ -32,7 +34,7 @@ class RingMemory(wiring.Component):
     Members
     -------
     address, enable, zero : ``In(...)``
-        Read port. Where ``enable`` is low, ``data`` keeps its value (of ``latency`` 1); ``zero`` makes it 0.
+        Read port. Where ``enable`` is low, ``data`` keeps its value (of ``latency`` 1); ``zero`` makes it 0 (of any).
     data : ``Out(record)``
         The record, ``latency`` cycles later.
     write_enable, write_address, write_data : ``In(...)``
@@ -40,12 +42,27 @@ class RingMemory(wiring.Component):
     bus : ``In(BusSignature())``
     """
 
-    def __init__(self, space: Space, geometry: Geometry, *, latency: int = 1, writable: bool = False, parts: int = 1):
-        assert latency in (1, 2)
+    def __init__(
+        self,
+        space: Space,
+        geometry: Geometry,
+        *,
+        latency: int = 1,
+        fast: bool = True,
+        writable: bool = False,
+        parts: int = 1,
+    ):
+        assert latency in (0, 1, 2)
         self.space, self.geometry = space, geometry
         self.latency, self.writable = latency, writable
         self.shape = memories.Shape(
-            depth=geometry.depth, width=geometry.layout.width, fast=latency == 1, writable=writable, parts=parts
+            depth=geometry.depth,
+            width=geometry.layout.width,
+            fast=fast and latency == 1,
+            writable=writable,
+            immediate=latency == 0,
+            registered=latency == 2,
+            parts=parts,
         )
         address = bits_for(geometry.depth)
         members = {
@@ -89,11 +106,7 @@ class RingMemory(wiring.Component):
                 access.write_data.eq(self.write_data.as_value()),
             ]
         memories.build(m, self.shape, access, platform)
-        word = access.data
-        if self.latency == 2:
-            word = Signal(self.shape.width, name="data_q")
-            m.d.sync += word.eq(access.data)
-        m.d.comb += self.data.eq(word)
+        m.d.comb += self.data.eq(access.data)
 
         # Answers of all spaces are ored, so this one is zero unless it was asked for.
         assert READ_LATENCY == 4

@@ -7,6 +7,7 @@ from amaranth import *
 from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
+from .arithmetic import Multiply
 from .stage import RigidPipeline
 
 FACTOR_BITS = 17
@@ -49,6 +50,7 @@ class NeuronPipeline:
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
+    multiply : how products are made.
     delay : how values wait that are wanted much later, or None: in registers.
     """
 
@@ -56,9 +58,9 @@ class NeuronPipeline:
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
-        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
+        state, parameters, biases, acc, tick, flush, clear, multiply: Multiply, delay: Delay | None = None,
     ):  # fmt: skip
-        self.m, self.numerics, self.delay = m, numerics, delay
+        self.m, self.numerics, self.multiply, self.delay = m, numerics, multiply, delay
         self.adaptive = "a" in state.shape().members
         self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
         self.aside: dict[str, tuple[Value, int]] = {}
@@ -107,9 +109,10 @@ class NeuronPipeline:
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         if self.adaptive:
             delayed = Mux(pipe["adaptation"] == Adaptation.INPUT, pipe["a"], delayed)
+        products = {}
         for factor, state in zip(("alpha", "beta", "gamma"), self.decaying, strict=False):
-            pipe.set(**{f"low_{state}": pipe[factor] * self._low(pipe[state])})
-            pipe.set(**{f"high_{state}": pipe[factor] * self._high(pipe[state])})
+            for part, half in (("low", self._low(pipe[state])), ("high", self._high(pipe[state]))):
+                products[f"{part}_{state}"] = self.multiply(f"{pipe.name}{part}_{state}", pipe[factor], half)
             pipe.drop(factor)
         pipe.set(
             active=active,
@@ -124,6 +127,7 @@ class NeuronPipeline:
         pipe.drop("latency", "u", "v", "s")
         self._set_aside("v_sub")
         pipe.step()
+        pipe.set(**products)
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""

@@ -1,4 +1,4 @@
-"""Cores of several widths through place and route: the points of ``spikeloom bench pnr``, a file of finished ones."""
+"""Cores and whole chips through place and route: the points of ``spikeloom bench pnr``, a file of finished ones."""
 
 import hashlib
 import json
@@ -9,9 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from amaranth.lib import wiring
+
 from spikeloom.contract.config import ArrayConfig, CoreConfig
+from spikeloom.contract.numerics import Numerics
 
 from . import pnr
+from .array import Array
 from .core import Core
 from .memories import Chip
 
@@ -22,18 +26,68 @@ NEURONS, WEIGHTS = 256, 65536
 FAMILIES = ("ecp5",)
 """Families that there are memories and a way through the tools for."""
 
+UTILISATION = 0.95
+"""SOP a lane and cycle of a dense network while events wait: what tests/system/test_throughput.py asserts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A chip, and an array that fills it.
+
+    Attributes:
+        device: nextpnr's option.
+        rams: block RAMs that it has, each of 36 bits a cycle.
+        comb: logic cells that it has.
+        config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM.
+    """
+
+    device: str
+    rams: int
+    comb: int
+    config: ArrayConfig
+
+
+def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
+    core = CoreConfig(
+        lanes=lanes, rows=4, words=words, slots=4, sums_latency=0, projections=16, coordinates=16,
+        parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=16),
+    )  # fmt: skip
+    return ArrayConfig(width=width, height=height, key_bits=4, index_bits=10, core=core)
+
+
+PARTS = {
+    "LFE5U-85F": Part(device="85k", rams=208, comb=83640, config=_filled(4, 2, 40, 512)),
+    "LFE5U-25F": Part(device="25k", rams=56, comb=24288, config=_filled(2, 1, 52, 512)),
+}
+"""By name; of speed 6."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One run: a core, a seed, a family, and how it is routed."""
+    """One run: a core, or the array of a whole part; a seed, a family, and how it is routed."""
 
-    lanes: int
+    lanes: int = 0
+    part: str = ""
     seed: int
     family: str = "ecp5"
     router: str = "router1"
 
     @property
+    def label(self) -> str:
+        return f"{self.part or f'{self.family}, {self.lanes} lanes'}, seed {self.seed}"
+
+    @property
+    def device(self) -> str:
+        return PARTS[self.part].device if self.part else "85k"
+
+    @property
+    def component(self) -> wiring.Component:
+        return Array(self.config) if self.part else Core(self.config)
+
+    @property
     def config(self) -> ArrayConfig:
+        if self.part:
+            return PARTS[self.part].config
         core = CoreConfig(
             lanes=self.lanes, rows=NEURONS // self.lanes, words=WEIGHTS // self.lanes, sparse=True, entries=512
         )
@@ -51,8 +105,8 @@ def run(
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": {}}
     record |= {"date": date.today().isoformat(), "command": command, "tools": tools}
     for point in points:
-        label = f"{point.family}, {point.lanes} lanes, seed {point.seed}"
-        source = pnr.netlist(Core(point.config), Chip(point.family))
+        label = point.label
+        source = pnr.netlist(point.component, Chip(point.family))
         key = hashlib.sha256(repr((source, sorted(tools.items()), point)).encode()).hexdigest()[:16]
         if key in record["points"]:
             tell(f"{label}: there already")
@@ -60,11 +114,11 @@ def run(
         tell(f"{label}: synthesis")
         design = pnr.synthesise(source, folder)
         tell(f"{label}: place and route")
-        placed = pnr.place(design, point.seed, router=point.router)
+        placed = pnr.place(design, point.seed, router=point.router, device=point.device)
         figures = {**asdict(point), "date": date.today().isoformat(), **asdict(placed)}
         # An older netlist of the same core is history.
-        same = {name: getattr(point, name) for name in ("lanes", "seed", "family", "router")}
-        kept = {k: p for k, p in record["points"].items() if any(p[name] != value for name, value in same.items())}
+        same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family", "router")}
+        kept = {k: p for k, p in record["points"].items() if any(p.get(name) != value for name, value in same.items())}
         record["points"] = {**kept, key: figures}
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(json.dumps(record, indent=1) + "\n")
@@ -73,32 +127,37 @@ def run(
 
 
 def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """A line a core: its resources, and the clock of the worst of its seeds."""
+    """A line a core or part: its resources, and the clock of the worst of its seeds."""
     lines = []
-    cores = sorted({(p["family"], p["lanes"]) for p in record["points"].values()})
-    for family, lanes in cores:
-        runs = [p for p in record["points"].values() if (p["family"], p["lanes"]) == (family, lanes)]
+    kinds = sorted({(p["part"], p["family"], p["lanes"]) for p in record["points"].values()})
+    for part, family, lanes in kinds:
+        runs = [p for p in record["points"].values() if (p["part"], p["family"], p["lanes"]) == (part, family, lanes)]
         runs.sort(key=lambda p: p["seed"])
         worst = min(runs, key=lambda p: p["fmax_mhz"])
         used = {name: max(p["used"][name] for p in runs) for name in worst["used"]}
+        if part:
+            config = PARTS[part].config
+            lanes = config.cores * config.core.lanes
+        rate = lanes * worst["fmax_mhz"]
         lines.append({
-            "family": family, "lanes": lanes, **used, "fmax": [p["fmax_mhz"] for p in runs],
-            "worst_mhz": worst["fmax_mhz"], "ksops_per_comb": round(1e3 * lanes * worst["fmax_mhz"] / used["COMB"]),
-            "path": worst["path"],
+            "part": part, "family": family, "lanes": lanes, **used, "fmax": [p["fmax_mhz"] for p in runs],
+            "worst_mhz": worst["fmax_mhz"], "ksops_per_comb": round(1e3 * rate / used["COMB"]),
+            "gsops": round(rate * UTILISATION / 1e3, 2), "path": worst["path"],
         })  # fmt: skip
     return lines
 
 
 def page(record: dict[str, Any]) -> str:
     """The summary as a page of markdown."""
+    lines = summary(record)
+    cores = [line for line in lines if not line["part"]]
     rows = [
         f"| {line['lanes']} | {line['COMB']} | {line['FF']} | {line['RAM']} | {line['DSP']} "
-        f"| {', '.join(f'{mhz:g}' for mhz in line['fmax'])} | {line['ksops_per_comb']} |"
-        for line in summary(record)
+        f"| {_clocks(line)} | {line['ksops_per_comb']} |"
+        for line in cores
     ]
     paths = "\n\n".join(
-        f"{line['lanes']} lanes:\n\n```\n" + "\n".join(step[:118] for step in line["path"]) + "\n```"
-        for line in summary(record)
+        f"{_title(line)}:\n\n```\n" + "\n".join(step[:118] for step in line["path"]) + "\n```" for line in lines
     )
     tools = ", ".join(f"{tool} {number}" for tool, number in record["tools"].items())
     return (
@@ -106,10 +165,46 @@ def page(record: dict[str, Any]) -> str:
         f"One core by itself on an LFE5U-85F of speed 6: {NEURONS} neurons, {WEIGHTS:,} weights of 8 bits,"
         " 24-bit states, 4 slots,\nsparse words, 512 entries,"
         " parameters for each neuron; all ports end in registers. 150 MHz asked."
-        f"\nMade by `{record['command']}` ({record['date']}; {tools}).\n\n"
+        f"\nMade by `spikeloom bench pnr`, last call `{record['command']}` ({record['date']}; {tools}).\n\n"
         "| lanes | COMB | FF | DP16KD | MULT18X18D | MHz, a seed each | kSOP/s per COMB, worst seed |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
-        "![COMB and clock by lanes](place_and_route.png)\n\n## Slowest paths\n\n" + paths + "\n"
+        "![COMB and clock by lanes](place_and_route.png)\n\n"
+        + _parts([line for line in lines if line["part"]])
+        + "## Slowest paths\n\n" + paths + "\n"
+    )  # fmt: skip
+
+
+def _title(line: dict[str, Any]) -> str:
+    return line["part"] or f"{line['lanes']} lanes"
+
+
+def _clocks(line: dict[str, Any]) -> str:
+    return ", ".join(f"{mhz:g}" for mhz in line["fmax"])
+
+
+def _parts(lines: list[dict[str, Any]]) -> str:
+    """The section on whole chips, if there are any."""
+    if not lines:
+        return ""
+    rows = []
+    for line in lines:
+        part = PARTS[line["part"]]
+        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (36 * part.rams)
+        shape = f"{part.config.width}x{part.config.height} cores of {part.config.core.lanes} lanes"
+        rows.append(
+            f"| {line['part']} | {shape} | {line['COMB']} ({line['COMB'] / part.comb:.0%}) | {line['FF']} "
+            f"| {line['RAM']} ({line['RAM'] / part.rams:.0%}) | {line['DSP']} | {_clocks(line)} "
+            f"| {line['gsops']} | {bandwidth:.0%} |"
+        )
+    return (
+        "## Whole chips\n\n"
+        "The array with its routers, ring and sequencer, for dense networks: 16-bit states, a record of parameters\n"
+        "a row, sums in LUT RAM. GSOP/s: lanes x the worst seed's clock x "
+        f"{UTILISATION}, the share of the lanes' cycles\n"
+        "that `pytest tests/system/test_throughput.py` asserts for dense walks. Bandwidth: weights a cycle of all\n"
+        "that the chip's block RAMs could give, each 36 bits.\n\n"
+        "| part | array | COMB | FF | DP16KD | MULT18X18D | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
     )
 
 
@@ -120,7 +215,7 @@ def plot(record: dict[str, Any], target: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    lines = summary(record)
+    lines = [line for line in summary(record) if not line["part"]]
     lanes = [line["lanes"] for line in lines]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     left.plot(lanes, [line["COMB"] for line in lines], "o-")

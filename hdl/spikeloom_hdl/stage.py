@@ -1,6 +1,43 @@
 """Registers of a pipeline: elastic ones that can wait, and rigid ones that carry values along."""
 
+from typing import Any
+
 from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Skid(wiring.Component):
+    """Passes a stream on in the same cycle, with ``i.ready`` from a register: what is not taken is kept here.
+
+    A cycle later than its consumer the producer stands still, and no path goes from the one to the other.
+
+    Parameters
+    ----------
+    shape :
+        Of the payload.
+
+    Members
+    -------
+    i : ``In(stream(shape))``, o : ``Out(stream(shape))``
+    """
+
+    def __init__(self, shape: Any):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        held = Signal.like(Value.cast(self.i.payload))
+        full = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            self.o.valid.eq(self.i.valid | full),
+            Value.cast(self.o.payload).eq(Mux(full, held, self.i.payload)),
+        ]
+        m.d.sync += full.eq(self.o.valid & ~self.o.ready)
+        with m.If(~full):
+            m.d.sync += held.eq(self.i.payload)
+        return m
 
 
 class ElasticStage:

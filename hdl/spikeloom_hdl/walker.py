@@ -9,8 +9,9 @@ from spikeloom.contract.ring import Space, spaces
 
 from .bus import BusSignature, share
 from .layout import struct
-from .loops import Loops, visit_layout
+from .loops import Loops, turn_layout, visit_layout
 from .memory import RingMemory
+from .stage import Skid
 
 
 class Walker(wiring.Component):
@@ -24,10 +25,10 @@ class Walker(wiring.Component):
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
     is in the register after the next one, before anything is made of it. They move together, and stand while
-    :class:`Loops` takes no more. ``known`` stays for each projection of its key, ``opened`` for each coordinate of its
-    projection, with all behind them: so a projection takes as many cycles as it has coordinates, and walks that are as
-    long as that follow each other without a gap. An event without synapses costs no visit. Latency from an event to
-    its first visit: 11 cycles and one for each coordinate.
+    :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its
+    key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes as many cycles
+    as it has coordinates, and walks that are as long as that follow each other without a gap. An event without
+    synapses costs no visit. Latency from an event to its first visit: 11 cycles and one for each coordinate.
 
     Members
     -------
@@ -62,16 +63,18 @@ class Walker(wiring.Component):
         m = Module()
         config, core = self.config, self.config.core
         geometry = spaces(config)
-        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY])
-        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION])
-        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE])
+        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY], fast=False)
+        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION], fast=False)
+        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE], fast=False)
         memories = [keys, projections, coordinates]
         if core.entries:
-            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY])
+            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY], fast=False)
             memories.append(entries)
         share(m, self.bus, [memory.bus for memory in memories])
         m.submodules.loops = loops = Loops(config)
         wiring.connect(m, loops.visits, wiring.flipped(self.visits))
+        m.submodules.skid = skid = Skid(turn_layout(config))
+        wiring.connect(m, skid.o, loops.turns)
 
         names = ("asked", "key", "known", "sought", "opened", "looked", "coordinate", "value", "entry", "found")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
@@ -81,12 +84,11 @@ class Walker(wiring.Component):
         move, open_next, take_next = Signal(), Signal(), Signal()
         projections_left = Signal(core.projections.bit_length())
         coordinates_left = Signal(2)
-        last = Signal()
+        last_projection, last = Signal(), Signal()  # registers: all registers wait for what is made of them
         m.d.comb += [
-            last.eq(coordinates_left <= 1),
-            move.eq(~valid["found"] | loops.turns.ready),
+            move.eq(skid.i.ready),
             open_next.eq(move & (~valid["opened"] | last)),
-            take_next.eq(open_next & (~valid["known"] | (projections_left == 1))),
+            take_next.eq(open_next & (~valid["known"] | last_projection)),
         ]
 
         # asked: the event came in, and its key's record was asked for.
@@ -108,10 +110,11 @@ class Walker(wiring.Component):
                 valid["asked"].eq(self.events.valid), asked.eq(self.events.payload),
                 valid["key"].eq(valid["asked"]), key.eq(asked), record.eq(keys.data),
                 valid["known"].eq(valid["key"] & good), known.eq(key),
-                projection.eq(record.first), projections_left.eq(record.count),
+                projection.eq(record.first), projections_left.eq(record.count), last_projection.eq(record.count == 1),
             ]  # fmt: skip
         with m.Elif(open_next & valid["known"]):
             m.d.sync += [projection.eq(projection + 1), projections_left.eq(projections_left - 1)]
+            m.d.sync += last_projection.eq(projections_left == 2)
         m.d.comb += [projections.address.eq(projection), projections.enable.eq(open_next)]
 
         # sought: the projection's record is on its way. opened: one coordinate after the other is asked for.
@@ -125,9 +128,11 @@ class Walker(wiring.Component):
                 valid["sought"].eq(valid["known"]), sought.eq(known),
                 valid["opened"].eq(valid["sought"]), opened.eq(sought), descriptor.eq(projections.data),
                 coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
+                last.eq(~projections.data.count[1]),
             ]  # fmt: skip
         with m.Elif(move & valid["opened"]):
             m.d.sync += [coordinate.eq(coordinate + 1), coordinates_left.eq(coordinates_left - 1), first.eq(0)]
+            m.d.sync += last.eq(coordinates_left == 2)
         m.d.comb += [coordinates.address.eq(coordinate), coordinates.enable.eq(move)]
 
         # What goes along with a coordinate to the loops.
@@ -171,13 +176,13 @@ class Walker(wiring.Component):
             ]
 
         # found: what the coordinate gives, by one way or the other.
-        turn = loops.turns.p
+        turn = skid.i.p
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
         with m.If(move):
             m.d.sync += [found.eq(of_entry), found_product.eq(product)]
         m.d.comb += [
-            loops.turns.valid.eq(valid["found"]),
+            skid.i.valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),
             turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step), turn.unknown.eq(0),
             *(turn[name].eq(carried) for name, carried in passenger.items()),
@@ -197,6 +202,6 @@ class Walker(wiring.Component):
         m.d.comb += [
             self.synapses.eq(loops.synapses),
             self.refused.eq((take_next & valid["key"] & ~good) + loops.refused),
-            self.idle.eq(~Cat(*valid.values(), loops.busy).any()),
+            self.idle.eq(~Cat(*valid.values(), skid.o.valid, loops.busy).any()),
         ]
         return m

@@ -193,6 +193,13 @@ def report_text(report: Mapping[str, Any]) -> str:
         lines.append(
             f"{name:<12} {entry['used']:>8} {entry['limit']:>8} {entry['share']:>7.1%}   {_each(entry['per_core'])}"
         )
+    if "traffic" in report:
+        flits = report["traffic"]
+        lines.append(
+            f"flits a tick: the busiest router sends {flits['busiest router after']} of them, "
+            f"{flits['busiest router before']} before cores changed places; all routers {flits['all routers after']}, "
+            f"{flits['all routers before']} before"
+        )
     return "\n".join(lines)
 
 

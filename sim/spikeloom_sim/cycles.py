@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,11 +114,20 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[st
 
 def predicted(image: Image, samples: Any, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """What the model says of the golden model's spikes, ``int64 (samples, ticks of the board)``."""
+    spikes = {name: p.spikes for name, p in golden.run(image.network, samples).populations.items()}
+    return counted(image, check_samples(image.network, samples), spikes, progress)
+
+
+def counted(
+    image: Image,
+    checked: Mapping[str, np.ndarray],
+    spikes: Mapping[str, np.ndarray],
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """What the model says of checked samples and the spikes of each population, ``(samples, ticks, size)``."""
     network = image.network
-    checked = check_samples(network, samples)
     shown = [network.outputs[o] for o in network.states if o in network.outputs]
     stimulus = Stimulus(image=image, samples=checked, windows=windows(image, shown))
-    spikes = {name: p.spikes for name, p in golden.run(network, samples).populations.items()}
     model = Model(image)
     cycles = np.zeros((stimulus.count, stimulus.board_ticks), dtype=np.int64)
     for n in range(stimulus.count):

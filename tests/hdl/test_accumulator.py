@@ -29,7 +29,7 @@ CASES = {
         numerics=Numerics(weight_bits=8, accumulator_bits=12),
     ),
     "1 lane, no sparse walks": CoreConfig(
-        lanes=1, rows=8, words=16, slots=2, numerics=Numerics(weight_bits=16, accumulator_bits=17)
+        lanes=1, rows=8, words=16, slots=2, sums_latency=1, numerics=Numerics(weight_bits=16, accumulator_bits=17)
     ),
     "32 lanes, 1-bit weights": CoreConfig(
         lanes=32,
@@ -41,13 +41,14 @@ CASES = {
         numerics=Numerics(weight_bits=1, accumulator_bits=12),
     ),
     "2 lanes, 1-bit weights, long payloads": CoreConfig(
-        lanes=2, rows=5, words=20, slots=4, numerics=Numerics(weight_bits=1, accumulator_bits=12)
+        lanes=2, rows=5, words=20, slots=4, sums_latency=0, numerics=Numerics(weight_bits=1, accumulator_bits=12)
     ),
     "5 lanes, 2-bit weights": CoreConfig(
         lanes=5,
         rows=2,
         words=20,
         slots=4,
+        sums_latency=0,
         entries=9,
         sparse=True,
         numerics=Numerics(weight_bits=2, accumulator_bits=12),
@@ -122,14 +123,15 @@ class Bench:
         self.latency = Accumulator(model.config).drain_latency
         self.payloads = np.random.default_rng(1)
         self.slot = 0
+        self.reserved: int | None = None  # the row whose place was reserved in the cycle before
         self.due: deque[tuple[int, int, list[int]]] = deque()
-        self.history: deque[tuple[str, tuple[int, int]] | None] = deque([None] * 4, maxlen=4)
+        self.history: deque[tuple[str, tuple[int, int]] | None] = deque([None] * 5, maxlen=5)
         self.met = Counter()  # kinds of neighbours, and their distance
         self.layout = visit_layout(model.config)
         cocotb.start_soon(self._check())
 
     async def step(self, visit: dict[str, int] | None = None, drain: int | None = None) -> bool:
-        """One cycle; returns whether the visit was taken."""
+        """One cycle, reserved for a drain if there is one; returns whether the visit was taken."""
         dut = self.dut
         if visit is not None and (bits := self.model.config.payload_bits):
             visit = {"payload": int(self.payloads.integers(0, 1 << bits)), **visit}
@@ -137,15 +139,14 @@ class Bench:
         dut.visits__valid.value = int(visit is not None)
         if visit is not None:
             dut.visits__payload.value = pack(self.layout, visit)
-        dut.drain.value = int(drain is not None)
-        dut.drain_row.value = drain or 0
+        self._drive(drain)
         await self.edge
         ready = int(dut.visits__ready.value)
         assert ready == (drain is None), "a visit is taken in every cycle without a drain"
         operation = None
         if drain is not None:
             at, sums = self.model.drain(self.slot, drain)
-            self.due.append((now() + self.latency, drain, sums))
+            self.due.append((now() + 1 + self.latency, drain, sums))
             operation = "drain", at
         elif visit is not None:
             operation = "visit", self.model.visit(self.slot, visit)
@@ -158,9 +159,20 @@ class Bench:
         self.history.appendleft(operation)
         return visit is not None and bool(ready)
 
+    def _drive(self, drain: int | None) -> None:
+        """Reserve for this drain, and drain what was reserved for."""
+        self.dut.reserve.value = int(drain is not None)
+        self.dut.drain.value = int(self.reserved is not None)
+        self.dut.drain_row.value = self.reserved or 0
+        self.reserved = drain
+
     async def rest(self) -> None:
-        self.dut.visits__valid.value = self.dut.drain.value = 0
-        self.history.extend([None] * 4)
+        self.dut.visits__valid.value = 0
+        while self.reserved is not None:
+            self._drive(None)
+            await self.edge
+        self._drive(None)
+        self.history.extend([None] * 5)
         while True:
             await self.edge
             if int(self.dut.idle.value):
@@ -224,7 +236,7 @@ async def adds_and_drains(dut, seed: int, visits: float, drains: float) -> None:
             drain = int(rng.integers(0, rows)) if rng.random() < drains else None
             if await bench.step(pending, drain):
                 pending = None
-            if rng.random() < 0.02:
+            if rng.random() < 0.02 and bench.reserved is None:
                 bench.slot = (bench.slot + 1) % core.slots
         await bench.rest()
         await bench.compare()
@@ -241,7 +253,7 @@ async def meets_the_corners(dut) -> None:
     cocotb.log.info("met: %s", dict(MET))
     for first in ("visit", "drain"):
         for second in ("visit", "drain"):
-            for distance in (1, 2, 3):
+            for distance in (1, 2, 3, 4):
                 assert MET[first, second, distance] > 3, (first, second, distance)
     assert MET["visit", "drain", "same row, other slot"] > 3
     assert MET["wrapped"] > 10, "no sum wraps"

@@ -22,7 +22,7 @@ CHIPS = {"generic": None, "ecp5": Chip("ecp5", models=True), "ice40": Chip("ice4
 CASES = {
     "one narrow column": (Geometry(5, Layout((Field("a", 3), Field("b", 4, signed=True)))), 1, False),
     "three columns, written by the core": (Geometry(12, Layout((Field("a", 13, signed=True),), 6)), 2, True),
-    "two columns, slow": (Geometry(16, Layout((Field("a", 33 - 12), Field("b", 12)), 2)), 2, False),
+    "two columns, slow": (Geometry(40, Layout((Field("a", 33 - 12), Field("b", 12)), 2)), 2, False),
     "full words, written by the core": (Geometry(7, Layout((Field("a", 32, signed=True),), 2)), 1, True),
     "two records": (Geometry(2, Layout((Field("a", 26),), 2)), 1, False),
     "256 to 512 records, written by the core": (Geometry(300, Layout((Field("a", 20),), 2)), 1, True),
@@ -30,7 +30,7 @@ CASES = {
 }
 
 
-QUICK = ("three columns, written by the core", "deep")
+QUICK = ("256 to 512 records, written by the core", "two columns, slow", "deep")
 """Shapes that the chips' own memories are tried with in the default suite."""
 
 

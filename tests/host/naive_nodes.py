@@ -27,6 +27,8 @@ def evaluate(node: nir.NIRNode, x: np.ndarray) -> np.ndarray:
             return x.reshape(-1)
         case nir.Affine():
             return node.weight @ x + node.bias
+        case nir.Linear():
+            return node.weight @ x
     raise TypeError(type(node))
 
 

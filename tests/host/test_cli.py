@@ -20,7 +20,20 @@ SPEECH, SPEECH_SAMPLES = str(EXAMPLES / "speech" / "speech.nir"), str(EXAMPLES /
 
 @pytest.fixture(autouse=True, scope="module")
 def commands():
-    from spikeloom.cli import bench_cycles, bench_predict, build, compile, demo, generate, report, run, verify  # noqa: F401
+    from spikeloom.cli import (  # noqa: F401
+        bench_compile,
+        bench_cycles,
+        bench_predict,
+        bench_resources,
+        build,
+        compile,
+        demo,
+        fit,
+        generate,
+        report,
+        run,
+        verify,
+    )  # fmt: skip
 
 
 def invoke(*arguments: str) -> str:
@@ -35,13 +48,13 @@ def figures(output: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "compile", "generate", "run", "verify", "build", "boards", "report", "bench"]
+    "command", ["demo", "compile", "generate", "run", "verify", "build", "boards", "report", "bench", "fit"]
 )
 def test_every_command_has_help(command: str) -> None:
     assert "Usage" in invoke(command, "--help")
 
 
-@pytest.mark.parametrize("figures", ["simulators", "cycles", "predict"])
+@pytest.mark.parametrize("figures", ["simulators", "cycles", "predict", "resources", "compile"])
 def test_every_bench_has_help(figures: str) -> None:
     assert "Usage" in invoke("bench", figures, "--help")
 
@@ -53,6 +66,21 @@ def test_compile_writes_an_image_and_says_what_was_assumed(tmp_path: Path) -> No
     assert "assumed delay" in output
     assert figures(output)["report"]["cores"] == 2
     assert open_image(image).config.cores == 2
+
+
+def test_schedule_and_placement_are_told_from_the_shell(tmp_path: Path) -> None:
+    image = str(tmp_path / "speech.npz")
+    options = ("-s", SPEECH_SAMPLES, "-n", "4", "-o", image, "-t", "auto:2x1:8", "--place-by", "1", "--json")
+    layered = figures(invoke("compile", SPEECH, *options, "--schedule", "layered"))["report"]
+    assert (layered["latency"], layered["resources"]["phases"]["used"]) == (0, 2)
+    assert figures(invoke("compile", SPEECH, *options))["report"]["latency"] == 1
+    with pytest.raises(SpikeloomError, match="schedule: must be one of pipelined, layered, auto"):
+        invoke("compile", SPEECH, *options, "--schedule", "fast")
+
+
+def test_report_counts(tmp_path: Path) -> None:
+    counts = figures(invoke("report", SPEECH, "-s", SPEECH_SAMPLES, "-n", "2", "--json"))["counts"]["golden"]
+    assert 0 < counts["effective_acs"] <= counts["performed"] < counts["dense"]
 
 
 def test_run_reads_that_image(tmp_path: Path) -> None:

@@ -336,13 +336,15 @@ def test_flatten_that_counts_a_batch_axis() -> None:
 @pytest.mark.parametrize(
     ("network", "text"),
     [
-        (chain(nir.Linear(W), nir.Delay(full(1)), if_()), r"node 1 \(Delay\): delays are not imported yet"),
         (chain(nir.Linear(W), if_(4)), r"edge 0 -> 1: node 0 \(Linear\) gives \(3,\), node 1 \(IF\) takes \(4,\)"),
         (chain(nir.Linear(W), if_(), inputs=(7, 2)), r"if \(7,\) is a time or batch axis, leave it out"),
         (chain(nir.Linear(W), if_(), inputs=(1, 1, 3)), r"gives \(1, 1, 3\)"),
         (chain(nir.Linear(np.ones((3, 4))), if_(), inputs=(2, 2)), r"put a Flatten between"),
-        (chain(nir.Linear(W)), r"node out \(Output\): it shows no neuron node alone"),
-        (chain(nir.Scale(full(1)), inputs=(3,)), r"node out \(Output\): it shows an input"),
+        (
+            chain(nir.Linear(W), nir.I(r=full(1)), if_()),
+            r"node 1 \(I\): its potential goes on to 2, and neurons send spikes only",
+        ),
+        (chain(nir.Linear(W), nir.I(r=full(1)), nir.Scale(full(2))), r"node 1 \(I\): its potential goes on to out"),
         (chain(nir.Linear(W * np.nan), if_()), r"node 0 \(Linear\): weight is nan at \(0, 0\)"),
         (chain(nir.Affine(W, B * np.inf), if_()), r"node 0 \(Affine\): bias is inf at \(0,\)"),
         (chain(nir.Linear(W), lif(tau=-1)), r"node 1 \(LIF\): tau is -1, must be positive"),
@@ -374,7 +376,6 @@ def test_refused_edges() -> None:
         r"nodes a, b: an edge closes a loop in which no node has a state",
     )  # fmt: skip
     refused(ports | {"n": if_(), "a": eye}, [*ends, ("a", "n")], r"node a \(Linear\): no edge leads to it")
-    refused(ports | {"n": if_(), "m": if_()}, [*ends, ("in", "m"), ("m", "out")], r"it is fed by n, m")
     refused({"out": ports["out"], "n": if_()}, [("n", "n"), ("n", "out")], r"the graph has no Input node")
     refused({"in": ports["in"], "n": if_()}, [("in", "n"), ("n", "n")], r"the graph has no Output node")
 

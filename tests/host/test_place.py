@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spikeloom.compiler.compile import compile, resolve
 from spikeloom.compiler.overflow import accumulator_bits_needed
-from spikeloom.compiler.sizing import size_array
+from spikeloom.compiler.sizing import AUTO_GROUP, AUTO_UPDATE, size_array
 from spikeloom.contract.boards import BOARDS, board
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.errors import ConfigError, FitError
@@ -134,13 +134,25 @@ def test_targets() -> None:
     assert compile(layers(2000, 1000), "auto").config.cores > 8
     auto = resolve(network, "auto")
     assert (auto.cores, auto.core.lanes, auto.core.rows) == (1, 16, 5)
-    for text in ("auto:2", "auto:axb", "auto:2x2:3:4", "auto:"):
+    for text in ("auto:2", "auto:axb", "auto:2x2:3:1:4", "auto:"):
         with pytest.raises(FitError, match="must be auto"):
             compile(network, text)
     with pytest.raises(ConfigError, match="ulx3s_85f"):
         compile(network, "nexys")
     with pytest.raises(ConfigError, match="ulx3s_85f"):
         board("nexys")
+
+
+def test_wide_cores_update_several_neurons_a_cycle() -> None:
+    """So many that all neurons take no longer than :data:`AUTO_UPDATE` cycles, as far as there are such groups."""
+    small, large = layers(10, 40, 10), layers(10, 400, 10)
+    assert resolve(small, "auto:1x1:16").core.group == 1
+    for text, group in (("auto:1x1:16", 8), ("auto:1x1:16:2", 2), ("auto:2x2:16", 2), ("auto:1x1:1", 1)):
+        core = resolve(large, text).core
+        assert core.group == group
+        assert core.neurons // group <= AUTO_UPDATE or core.group == min(AUTO_GROUP, core.lanes) or text.endswith(":2")
+    with pytest.raises(ConfigError, match="group must divide lanes"):
+        compile(large, "auto:1x1:16:3")
 
 
 def test_sums_that_would_wrap_are_refused() -> None:

@@ -14,7 +14,9 @@ class Shape:
     Attributes:
         depth: records.
         width: bits of a record. The bus sees columns of 32 bits of it.
-        fast: what is read is needed early in the next cycle; otherwise there is a register behind it.
+        fast: what is read is needed early in the next cycle; otherwise it goes straight to registers.
+        immediate: what is read is there in the same cycle; only LUT RAM can.
+        registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
     """
@@ -23,6 +25,8 @@ class Shape:
     width: int
     fast: bool
     writable: bool
+    immediate: bool = False
+    registered: bool = False
     parts: int = 1
 
 
@@ -36,10 +40,11 @@ class Access:
     Attributes
     ----------
     address, enable, zero :
-        Read port of the core: ``data`` is the record one cycle later; it keeps its value while ``enable`` is low.
+        Read port of the core: the record is there one cycle later, or at once where ``immediate``; it stays while
+        ``enable`` is low.
         With ``zero`` it becomes 0, whatever ``enable`` says.
     data :
-        Driven by the memory.
+        Driven by the memory: the record, where ``registered`` two cycles later.
     write_enable, write_address, write_data :
         Write port of the core, an enable a part.
     select, record :
@@ -53,6 +58,7 @@ class Access:
     """
 
     def __init__(self, shape: Shape, address_bits: int, columns: int):
+        self.shape = shape
         self.address = Signal(address_bits)
         self.enable = Signal()
         self.zero = Signal()
@@ -66,6 +72,11 @@ class Access:
         self.hides = Signal(columns)
         self.bus_data = Signal(COLUMN_BITS)
         self.answer = Signal(COLUMN_BITS)
+
+    def give(self, m: Module, piece: "Piece", value: Value) -> None:
+        """A piece of the record, as the RAM gives it one cycle later."""
+        domain = m.d.sync if self.shape.registered else m.d.comb
+        domain += self.data[piece.low : piece.high].eq(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +111,17 @@ def pieces(shape: Shape, widest: int = COLUMN_BITS) -> list[Piece]:
     return result
 
 
-def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]]) -> None:
-    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero."""
+def join(m: Module, access: Access, shape: Shape, read: list[tuple[Piece, Value]], late: bool = False) -> None:
+    """The answer to the bus, a cycle behind the RAMs: the columns ored, of which all but one are zero.
+
+    ``late``: what was read comes out of a register already.
+    """
     columns = -(-shape.width // COLUMN_BITS)
     words = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, value in read:
         # From a block RAM to a register there is time for the way and nothing else.
-        m.d.sync += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
+        domain = m.d.comb if late else m.d.sync
+        domain += words[piece.column][piece.shift : piece.shift + piece.width].eq(value)
     answer = words[0]
     for word in words[1:]:
         answer = answer | word

@@ -7,9 +7,14 @@ from amaranth import *
 from . import generic
 from .access import Access, Shape, join, pieces
 from .dp16kd import DEPTHS, Dp16kd
+from .wide16kd import DEPTH, Wide16kd
 
 LUT_RAM_DEPTH = 64
 """Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
+
+TABLE_DEPTH, WRITABLE_DEPTH = 32, 16
+"""Up to here one is that need not be fast, and one that the core writes: block RAM into a register is fast enough, but
+where it lies is not for the placer to choose."""
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
@@ -18,27 +23,45 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     So the bus costs no multiplexer: where the core only reads, the bus has a port for itself; where it writes, the
     bus shares the read port's address and has its data input. A RAM is as wide as its depth allows: a deep memory is
     narrow RAMs side by side, never banks.
+
+    Where the RAM's output registers are used, their reset is not. What the core writes, too, has twice the rows then:
+    those of the upper half are never written, and read as the zeros that the chip's configuration leaves there.
+
+    A shallow memory that the core only reads has one RAM a column, whose one read port it shares with the bus.
     """
-    widest = next((width for width, depth in DEPTHS.items() if depth >= shape.depth), None)
-    if shape.fast and not shape.writable and shape.depth <= LUT_RAM_DEPTH:
+    own = shape.registered  # the core's port has the register in the RAM itself
+    rows = shape.depth * (2 if own and shape.writable else 1)
+    widest = next((width for width, depth in DEPTHS.items() if depth >= rows), None)
+    shallow = WRITABLE_DEPTH if shape.writable else LUT_RAM_DEPTH if shape.fast else TABLE_DEPTH
+    if shape.immediate or shape.depth <= shallow:
         generic.build(m, shape, access, platform, style="distributed")
+        return
+    if shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable:
+        _shallow(m, shape, access)
         return
     if widest is None:
         generic.build(m, shape, access, platform, style="block")
         return
     answers = []
+    hides = [access.hides]  # as they are now, a cycle ago, two ago
+    for n in (1, 2):
+        hides.append(Signal.like(access.hides, name=f"hides{n}"))
+        m.d.sync += hides[-1].eq(hides[-2])
     for piece in pieces(shape, widest):
-        ram = Dp16kd(widest)
+        ram = Dp16kd(widest, register=own)
         m.submodules[f"ram{piece.low}"] = ram
         a, b = ram.a, ram.b
         low, high = piece.low, piece.high
         bus = access.bus_data[piece.shift : piece.shift + piece.width]
-        m.d.comb += [a.address.eq(access.address), access.data[low:high].eq(a.data)]
+        m.d.comb += access.data[low:high].eq(a.data)
         if shape.writable:
+            zero = access.zero | access.hides[piece.column]
+            address = Signal(len(a.address) - own)
             m.d.comb += [
-                a.address.eq(Mux(access.select, access.record, access.address)),
+                address.eq(Mux(access.select, access.record, access.address)),
+                a.address.eq(Cat(address, zero) if own else address),
+                a.zero.eq(Const(0) if own else zero),
                 a.enable.eq(access.enable | access.select),
-                a.zero.eq(access.zero | access.hides[piece.column]),
                 a.write.eq(access.writes[piece.column]),
                 a.write_data.eq(bus),
                 b.address.eq(access.write_address),
@@ -49,13 +72,34 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             answers.append((piece, a.data[: piece.width]))
         else:
             m.d.comb += [
+                a.address.eq(access.address),
                 a.enable.eq(access.enable),
                 a.zero.eq(access.zero),
                 b.address.eq(access.record),
                 b.enable.eq(access.select),
-                b.zero.eq(access.hides[piece.column]),
+                b.zero.eq(Const(0) if own else access.hides[piece.column]),
                 b.write.eq(access.writes[piece.column]),
                 b.write_data.eq(bus),
             ]
-            answers.append((piece, b.data[: piece.width]))
+            word = b.data[: piece.width]
+            answers.append((piece, Mux(hides[2][piece.column], 0, word) if own else word))
+    join(m, access, shape, answers, late=own)
+
+
+def _shallow(m: Module, shape: Shape, access: Access) -> None:
+    """A wide RAM a column."""
+    answers = []
+    for piece in pieces(shape):
+        ram = Wide16kd()
+        m.submodules[f"ram{piece.low}"] = ram
+        m.d.comb += [
+            ram.address.eq(Mux(access.select, access.record, access.address)),
+            ram.enable.eq(access.enable | access.select),
+            ram.zero.eq(access.zero | access.hides[piece.column]),
+            ram.write.eq(access.writes[piece.column]),
+            ram.write_address.eq(access.record),
+            ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),
+        ]
+        access.give(m, piece, ram.data)
+        answers.append((piece, ram.data[: piece.width]))
     join(m, access, shape, answers)

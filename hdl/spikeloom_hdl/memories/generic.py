@@ -29,8 +29,11 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
             write.data.eq(access.bus_data[piece.shift :]),
             write.en.eq(access.writes[piece.column]),
             read.addr.eq(Mux(access.select, access.record, access.address)),
-            access.data[piece.low : piece.high].eq(word),
         ]
+        if shape.immediate:
+            m.d.comb += access.data[piece.low : piece.high].eq(Mux(access.zero, 0, read.data))
+        else:
+            access.give(m, piece, word)
         if shape.writable:
             with m.If(~access.select):
                 m.d.comb += [

@@ -24,6 +24,8 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     Neither RAM has an output that a signal clears, so what is to read as zero passes a gate; there is none where
     nobody ever asks for zeros.
     """
+    if shape.immediate:
+        raise ConfigError("iCE40: there is no LUT RAM: sums_latency must be 1 or 2, not 0")
     if not (shape.fast or shape.writable) and shape.depth > LARGE_DEPTH:
         _large(m, shape, access)
     elif not shape.writable and shape.depth <= REGISTERS_DEPTH:
@@ -93,10 +95,8 @@ def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, V
     padding = [Const(0, COLUMN_BITS)] * ((1 << len(asked)) - columns)
     answers = [Signal(COLUMN_BITS, name=f"word{n}") for n in range(columns)]
     for piece, word in words:
-        m.d.comb += [
-            access.data[piece.low : piece.high].eq(Mux(zeroed, 0, word[: piece.width])),
-            answers[piece.column][piece.shift : piece.shift + piece.width].eq(word),
-        ]
+        access.give(m, piece, Mux(zeroed, 0, word[: piece.width]))
+        m.d.comb += answers[piece.column][piece.shift : piece.shift + piece.width].eq(word)
     m.d.sync += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
 
 

@@ -15,13 +15,18 @@ def main() -> None:
     """Run the command line; an error of ours becomes one message and exit status 1, without a traceback."""
     from . import (  # noqa: F401  each adds its command
         bench,
+        bench_compile,
         bench_cycles,
         bench_pnr,
         bench_predict,
+        bench_resources,
         build,
         compile,
         demo,
+        experiment,
+        fit,
         generate,
+        quantise,
         report,
         run,
         verify,

@@ -20,12 +20,21 @@ Network = Annotated[
 Samples = Annotated[
     Path | None, typer.Option("--samples", "-s", help="An .npz file: spikes or x (n, ticks, ...), and labels.")
 ]
-Target = Annotated[str, typer.Option("--target", "-t", help="A board's name, or auto, auto:WxH, auto:WxH:LANES.")]
+Target = Annotated[str, typer.Option("--target", "-t", help="A board's name, or auto, auto:WxH[:LANES[:GROUP]].")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Use the first samples only.")]
 BoardName = Annotated[str, typer.Option("--board", "-b", help="sim, sim-pins or serial:PORT.")]
 Dt = Annotated[float | None, typer.Option(help="Seconds a tick, where the file does not say.")]
-Decay = Annotated[str | None, typer.Option(help="euler or exact, where the file does not say.")]
+Decay = Annotated[str | None, typer.Option(help="euler, exact or exact_decay, where the file does not say.")]
 Reset = Annotated[str | None, typer.Option(help="value, subtract, subtract_delayed or none.")]
 Fire = Annotated[str | None, typer.Option(help="'>' or '>='.")]
+Schedule = Annotated[str, typer.Option(help="pipelined, layered or auto.")]
+PlaceBy = Annotated[
+    int, typer.Option(min=0, help="Measure activity on so many samples: cores are placed so that traffic is small.")
+]
 WeightBits = Annotated[int, typer.Option(help="1, 2, 4, 8 or 16.")]
+LayerBits = Annotated[
+    str, typer.Option("--weight-bits", help="1, 2, 4, 8 or 16; or 1 to 16 by layer: hidden=4,output=8.")
+]
+Calibration = Annotated[str, typer.Option(help="Of scales: max, percentile:NUMBER or mse.")]
+Scale = Annotated[str, typer.Option(help="neuron or layer: what shares a scale.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of output one JSON object of the figures.")]

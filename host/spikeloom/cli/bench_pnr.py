@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from .show import console, finish, status, table
 def bench_pnr(
     family: Annotated[str, typer.Option(help="Family of chips: ecp5.")] = "ecp5",
     lanes: Annotated[list[int] | None, typer.Option(help="Lanes of a core, several times.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to this.")] = 3,
     router: Annotated[
         str, typer.Option(help="nextpnr's router: router1 is slower and gives faster cores.")
@@ -32,13 +35,17 @@ def bench_pnr(
 
     if family not in pnr_bench.FAMILIES:
         raise ConfigError(f"family must be one of {list(pnr_bench.FAMILIES)}, not {family!r}")
-    widths = lanes or [1, 4, 8, 16, 32]
+    for name in part or []:
+        if name not in pnr_bench.PARTS:
+            raise ConfigError(f"part must be one of {list(pnr_bench.PARTS)}, not {name!r}")
+    kinds: list[dict[str, Any]] = [{"part": name} for name in part or []]
+    kinds += [{"lanes": n} for n in lanes or ([] if part else [1, 4, 8, 16, 32])]
     points = [
-        pnr_bench.Point(lanes=n, seed=seed, family=family, router=router)
+        pnr_bench.Point(**kind, seed=seed, family=family, router=router)
         for seed in range(1, seeds + 1)
-        for n in widths
+        for kind in kinds
     ]
-    chosen = "".join(f" --lanes {n}" for n in lanes or [])
+    chosen = "".join(f" --{name} {value}" for kind in kinds for name, value in kind.items()) if lanes or part else ""
     command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --router {router}"
     with status("bench pnr") as tell:
         record = pnr_bench.run(points, output, folder, command, tell)
@@ -46,7 +53,7 @@ def bench_pnr(
     (docs / "place_and_route.md").write_text(pnr_bench.page(record))
     pnr_bench.plot(record, docs / "place_and_route.png")
     lines = pnr_bench.summary(record)
-    columns = ("lanes", "COMB", "FF", "RAM", "DSP", "worst_mhz", "ksops_per_comb")
+    columns = ("part", "lanes", "COMB", "FF", "RAM", "DSP", "worst_mhz", "ksops_per_comb", "gsops")
     table("place and route", columns, [tuple(line[name] for name in columns) for line in lines])
     console.print(f"results: {output}", markup=False)
     finish(json.loads(json.dumps({"cores": lines, "tools": record["tools"]})), as_json)

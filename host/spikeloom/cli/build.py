@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, WeightBits, app
+from .app import AsJson, Decay, Dt, Fire, Limit, Network, PlaceBy, Reset, Samples, Schedule, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import console, figures, finish, status
 
@@ -22,13 +22,26 @@ def build(
     reset: Reset = None,
     fire: Fire = None,
     weight_bits: WeightBits = 8,
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
     as_json: AsJson = False,
 ) -> None:
     """Synthesise, place and route the board's top for this network; write bitstream and image."""
     from spikeloom_hdl.boards.build import build_bitstream
 
     data = open_samples(samples, limit) if samples else None
-    image = open_mapped(network, board, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    image = open_mapped(
+        network,
+        board,
+        data,
+        weight_bits,
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
+    )
     with status(f"building for {board}") as tell:
         result = build_bitstream(image.config, board, output, tell)
     image.save(output / "image.npz")

@@ -5,8 +5,24 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
-from .inputs import open_mapped, open_samples
+from .app import (
+    AsJson,
+    Calibration,
+    Decay,
+    Dt,
+    Fire,
+    LayerBits,
+    Limit,
+    Network,
+    PlaceBy,
+    Reset,
+    Samples,
+    Scale,
+    Schedule,
+    Target,
+    app,
+)  # fmt: skip
+from .inputs import layer_bits, open_mapped, open_samples
 from .show import console, finish
 
 
@@ -21,12 +37,28 @@ def compile(
     decay: Decay = None,
     reset: Reset = None,
     fire: Fire = None,
-    weight_bits: WeightBits = 8,
+    weight_bits: LayerBits = "8",
+    calibration: Calibration = "max",
+    scale: Scale = "neuron",
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
     as_json: AsJson = False,
 ) -> None:
     """Import, quantise and map a network; write the image and print what it uses."""
     data = open_samples(samples, limit) if samples else None
-    image = open_mapped(network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    image = open_mapped(
+        network,
+        target,
+        data,
+        layer_bits(weight_bits),
+        options={"calibration": calibration, "scale": scale},
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
+    )
     image.save(output)
     console.print(image.text, markup=False)
     console.print(f"image written to {output}", markup=False)

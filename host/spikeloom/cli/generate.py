@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
+from .app import AsJson, Decay, Dt, Fire, Limit, Network, PlaceBy, Reset, Samples, Schedule, Target, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import console, finish
 
@@ -22,13 +22,26 @@ def generate(
     reset: Reset = None,
     fire: Fire = None,
     weight_bits: WeightBits = 8,
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write the array as SystemVerilog with its image, list of ports and FuseSoC core file."""
     from spikeloom_hdl.generate import write_package
 
     data = open_samples(samples, limit) if samples else None
-    image = open_mapped(network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    image = open_mapped(
+        network,
+        target,
+        data,
+        weight_bits,
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
+    )
     files = write_package(image.config, output)
     image.save(output / "image.npz")
     for file in [*files, output / "image.npz"]:

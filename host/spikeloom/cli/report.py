@@ -1,9 +1,32 @@
 """``spikeloom report`` and ``spikeloom boards``: what a network became, and where it can go."""
 
+from typing import Annotated, Any
+
+import typer
+
+from ..connection import connect
 from ..contract.boards import BOARDS
-from .app import AsJson, Decay, Dt, Fire, Limit, Network, Reset, Samples, Target, WeightBits, app
-from .inputs import open_mapped, open_samples
-from .show import console, finish, table
+from ..counting import count, count_result
+from ..image import Image
+from .app import (
+    AsJson,
+    Calibration,
+    Decay,
+    Dt,
+    Fire,
+    LayerBits,
+    Limit,
+    Network,
+    PlaceBy,
+    Reset,
+    Samples,
+    Scale,
+    Schedule,
+    Target,
+    app,
+)  # fmt: skip
+from .inputs import Data, layer_bits, open_mapped, open_samples
+from .show import console, finish, layers_table, progress, status, table
 
 
 @app.command()
@@ -16,19 +39,57 @@ def report(
     decay: Decay = None,
     reset: Reset = None,
     fire: Fire = None,
-    weight_bits: WeightBits = 8,
+    weight_bits: LayerBits = "8",
+    calibration: Calibration = "max",
+    scale: Scale = "neuron",
+    schedule: Schedule = "auto",
+    place_by: PlaceBy = 0,
+    board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Count on this board, too: sim, sim-pins or serial:PORT.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what quantising did to each layer, and the share of every resource of the array."""
+    """Print what quantising did to each layer, the share of every resource, and with samples NeuroBench's counts."""
     data = open_samples(samples, limit) if samples else None
     kept = None if target == "auto" and network.suffix == ".npz" else target
-    image = open_mapped(network, kept, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
-    layers = image.network.report.get("layers", [])
-    if layers:
-        names = [name for name, value in layers[0].items() if not isinstance(value, (list, dict))]
-        table("quantised layers", tuple(names), [tuple(layer.get(name, "") for name in names) for layer in layers])
+    image = open_mapped(
+        network,
+        kept,
+        data,
+        layer_bits(weight_bits),
+        options={"calibration": calibration, "scale": scale},
+        dt=dt,
+        decay=decay,
+        reset=reset,
+        fire=fire,
+        schedule=schedule,
+        place_by=place_by,
+    )
+    layers_table(image.network.report)
     console.print(image.text, markup=False)
-    finish({"report": dict(image.report), "quantise": dict(image.network.report)}, as_json)
+    counted = _counts(image, data, board) if data else {}
+    finish({"report": dict(image.report), "quantise": dict(image.network.report), "counts": counted}, as_json)
+
+
+def _counts(image: Image, data: Data, board: str | None) -> dict[str, dict[str, Any]]:
+    """Operations and sparsities by the golden model, and by a board where one is named: they must be equal."""
+    found = {"golden": count(image.network, data.samples).figures()}
+    if board:
+        with status("building the simulated board") as tell:
+            opened = connect(board, image, build_progress=tell)
+        with opened, progress("samples") as step:
+            result = opened.run(data.samples, record=("spikes",), progress=step)
+        found[board] = count_result(image.network, data.samples, result).figures()
+    names = found["golden"]
+    rows = [(name, *(_figure(values[name]) for values in found.values())) for name in names]
+    table(f"counts, a sample of {len(data.samples)}", ("figure", *found), rows)
+    if board and found["golden"] != found[board]:
+        console.print("golden model and board differ", style="red")
+    return found
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if value <= 1 else f"{value:,.1f}"
 
 
 @app.command()

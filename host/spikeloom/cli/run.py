@@ -9,7 +9,7 @@ import typer
 from ..connection import connect
 from ..contract.errors import SampleError
 from ..driver.result import Result
-from .app import AsJson, BoardName, Decay, Dt, Fire, Limit, Network, Reset, Samples, WeightBits, app
+from .app import AsJson, BoardName, Decay, Dt, Fire, Limit, Network, Reset, Samples, Schedule, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import figures, finish, progress, status
 
@@ -27,13 +27,16 @@ def run(
     reset: Reset = None,
     fire: Fire = None,
     weight_bits: WeightBits = 8,
+    schedule: Schedule = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Stream samples through a board and print accuracy, cycles and counters."""
     if samples is None:
         raise SampleError("run: give --samples FILE.npz with spikes or x (n, ticks, ...)")
     data = open_samples(samples, limit)
-    image = open_mapped(network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    image = open_mapped(
+        network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire, schedule=schedule
+    )
     with status("building the simulated board") as tell:
         opened = connect(board, image, build_progress=tell)
     with opened, progress("samples") as step:

@@ -36,6 +36,31 @@ def figures(title: str, values: Mapping[str, Any]) -> None:
     table(title, ("figure", "value"), [(name, _text(value)) for name, value in values.items()])
 
 
+def layers_table(report: Mapping[str, Any]) -> None:
+    """A quantiser's report: a column a layer, decisions where they were measured, and a line for all that was cut."""
+    layers = report.get("layers", [])
+    if layers:
+        names = [name for name, value in layers[0].items() if name != "name" and not isinstance(value, (list, dict))]
+        rows = [(name, *(_short(layer.get(name, "")) for layer in layers)) for name in names]
+        alone = [layer.get("alone") for layer in layers]
+        if all(alone):
+            rows += [(f"{key}, this layer alone", *(_short(a[key]) for a in alone)) for key in alone[0]]
+        title = f"quantised layers, calibration {report.get('calibration', 'max')}"
+        table(title, ("figure", *(layer["name"] for layer in layers)), rows)
+    if decisions := report.get("decisions"):
+        rows = [(kind, *(_short(value) for value in values.values())) for kind, values in decisions.items()]
+        table(f"decisions on {report['decided_on']} samples", ("network", *decisions["float"]), rows)
+    for line in report.get("warnings", []):
+        console.print(f"warning: {line}", style="yellow", markup=False)
+
+
+def _short(value: Any) -> str:
+    """Small figures need more digits than two."""
+    if isinstance(value, float) and value and abs(value) < 10:
+        return f"{value:.4g}"
+    return _text(value)
+
+
 def _text(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{value:,.2f}"

@@ -6,7 +6,7 @@ import numpy as np
 import typer
 
 from ..contract.errors import SampleError
-from .app import AsJson, BoardName, Decay, Dt, Fire, Network, Reset, Samples, WeightBits, app
+from .app import AsJson, BoardName, Decay, Dt, Fire, Network, Reset, Samples, Schedule, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import console, finish, progress, status, table
 
@@ -26,20 +26,30 @@ def verify(
     reset: Reset = None,
     fire: Fire = None,
     weight_bits: WeightBits = 8,
+    schedule: Schedule = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Compare every state of every neuron at every tick; exit status 1 where anything differs."""
+    """Compare every state of every neuron at every tick; exit status 1 where anything differs.
+
+    Of a file of ``spikeloom experiment``, run it again and say what differs: golden model, and each --target.
+    """
     from spikeloom_sim.verify import verify as compare
 
     from ..connection import connect
+    from ..experiment import is_experiment
+    from .experiment import verify_file
 
+    if is_experiment(network):
+        return verify_file(network, target, board, limit, as_json)
     if samples is None:
         raise SampleError("verify: give --samples FILE.npz with spikes or x (n, ticks, ...)")
     data = open_samples(samples, limit)
     rows, outputs, lines = [], [], []
     targets: list[str | None] = [*target] if target else [None]
     for name in targets:
-        image = open_mapped(network, name, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire)
+        image = open_mapped(
+            network, name, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire, schedule=schedule
+        )
         with status(f"building {name or 'the array'}") as tell:
             opened = connect(board, image, build_progress=tell)
         with opened, progress(f"{image.config.cores} cores") as step:

@@ -14,6 +14,8 @@ from ..contract.network import QuantisedNetwork
 from ..contract.numerics import Numerics
 from ..contract.ring import Space
 from ..image import Image
+from .arrange import Activity, arrange
+from .arrange import report as traffic_report
 from .mapping import Used, build
 from .overflow import accumulator_bits_needed
 from .place import Placement, place
@@ -22,13 +24,17 @@ from .schedule import schedule as find_schedule
 from .sizing import auto
 
 
-def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind = "auto") -> Image:
+def compile(
+    network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind = "auto", activity: Activity | None = None
+) -> Image:
     """Map a network on an array.
 
     ``target`` is a configuration, a board's name (see :data:`spikeloom.contract.boards.BOARDS`), or "auto",
-    "auto:WxH", "auto:WxH:LANES": an array sized for the network. ``schedule`` is "pipelined" (populations run at once,
-    each layer a tick behind the one in front), "layered" (nothing runs behind; layers take turns within a tick, on
-    arrays whose cores have as many phases), or "auto": pipelined unless a loop has too little delay for it.
+    "auto:WxH", "auto:WxH:LANES", "auto:WxH:LANES:GROUP": an array sized for the network. ``schedule`` is "pipelined"
+    (populations run at once, each layer a tick behind the one in front), "layered" (nothing runs behind; layers take
+    turns within a tick, on arrays whose cores have as many phases), or "auto": pipelined unless a loop has too little
+    delay for it. With the ``activity`` that :func:`spikeloom.activity` measures, cores change places until the
+    busiest router sends few flits.
 
     Raises :class:`FitError` for what does not fit, and :class:`~spikeloom.contract.errors.NetworkError` for loops
     that the schedule cannot run.
@@ -50,6 +56,10 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind
     check_phases(network, plan, config.core.phases)
     check_slots(network, plan, config.core.slots)
     placement = place(network, config, plan)
+    moved: dict[str, Any] = {}
+    if activity is not None and config.cores > 1:
+        before, placement = placement, arrange(config, placement, activity)
+        moved = {"traffic": traffic_report(config, before, placement, activity)}
     memories, used = build(network, config, placement)
     return Image(
         config=config,
@@ -59,7 +69,7 @@ def compile(network: QuantisedNetwork, target: ArrayConfig | str, schedule: Kind
         slices=placement.slices,
         input_keys=placement.input_keys,
         input_grids=placement.input_grids,
-        report=_report(network, config, placement, used),
+        report=_report(network, config, placement, used) | moved,
     )
 
 
@@ -72,7 +82,7 @@ def resolve(network: QuantisedNetwork, target: ArrayConfig | str, plan: Schedule
     if target in BOARDS:
         return BOARDS[target].for_numerics(network.numerics)
     raise ConfigError(
-        f"target {target!r}: must be an ArrayConfig, auto, auto:WxH, auto:WxH:LANES or a board: "
+        f"target {target!r}: must be an ArrayConfig, auto, auto:WxH[:LANES[:GROUP]] or a board: "
         f"{', '.join(sorted(BOARDS))}"
     )
 

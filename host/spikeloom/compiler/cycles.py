@@ -116,8 +116,8 @@ class Model:
 
     def _pass(self, host: Sequence[Flit], updates: Sequence[Update]) -> int:
         """One pass with the drains as they are known; cycle 0 is the start, or the host's first spike."""
-        drains = [update.drains for update in updates] or [[] for _ in self.tables]
-        walks = [Walk(tables, d) for tables, d in zip(self.tables, drains, strict=True)]
+        reserved = [update.reserved for update in updates] or [[] for _ in self.tables]
+        walks = [Walk(tables, cycles) for tables, cycles in zip(self.tables, reserved, strict=True)]
         fabric = Fabric(self.image, [_into(walk) for walk in walks])
         if self._turns is not None:
             fabric.set_turns(self._turns)

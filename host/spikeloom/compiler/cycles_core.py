@@ -14,9 +14,9 @@ from ..contract.ring import Register, Space
 from ..image import Image
 
 ADD_CYCLES = 7
-"""From a visit until its sum is written; one more with payloads."""
-ROW_CYCLES = 19
-"""From the drain of a row to who fired, besides the groups of the row; one more with payloads."""
+"""From a visit until its sum is written, besides the latency of the sums' RAM."""
+ROW_CYCLES = 18
+"""From the drain of a row to who fired, besides that latency and the groups of the row."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
 
@@ -72,8 +72,6 @@ class Tables:
             words = image.memories[number, space][:, : layout.columns]
             self._records[space] = {name: values.tolist() for name, values in layout.unpack(words).items()}
         self.rows: list[int] = image.memories[number, Space.REGISTER][Register.ROWS :, 0].tolist()  # of each phase
-        multiply = config.payload_bits > 0
-        self.add_cycles, self.row_cycles = ADD_CYCLES + multiply, ROW_CYCLES + multiply
         self.walks: Callable[[int, int], list[Loop] | None] = cache(self._walks)
 
     def emission(self, row: int) -> tuple[int, int, int] | None:
@@ -112,7 +110,8 @@ class Walk:
     """The walker and the queue in front of it, event by event."""
 
     tables: Tables
-    drains: list[int]
+    reserved: list[int]
+    """Cycles in which no visit is taken, since a drain follows."""
     idle: int = 0
     """From when on no event is under way, and nothing is on its way to the sums."""
     words: int = 0
@@ -124,7 +123,7 @@ class Walk:
         self._move, self._open, self._take = Gate(), Gate(), Gate()
         self._last_turn = self._last_visit = self._begin = -1
         self._waiting = False  # a complete walk blocks the next loop until it begins
-        self._next_drain = 0
+        self._next_reserved = 0
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
     @property
@@ -152,8 +151,9 @@ class Walk:
             open_.stop(known + n + 2, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
                 found = move.outer(sought + turn + LOOK_UP_MOVES) + 1
+                offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
-                move.stop(sought + turn + LOOK_UP_MOVES + 1, went - found)
+                move.stop(sought + turn + LOOK_UP_MOVES + 2, went - offered)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:
@@ -168,14 +168,14 @@ class Walk:
             return
         self.words += visits
         self._begin = at = max(self._last_turn + 1, self._last_visit)
-        drains, n = self.drains, self._next_drain
-        while n < len(drains) and drains[n] <= at:
+        reserved, n = self.reserved, self._next_reserved
+        while n < len(reserved) and reserved[n] <= at:
             n += 1
-        while n < len(drains) and drains[n] <= at + visits:
+        while n < len(reserved) and reserved[n] <= at + visits:
             at, n = at + 1, n + 1
-        self._next_drain = n
+        self._next_reserved = n
         self._last_visit = at + visits
-        self.idle = max(self.idle, self._last_visit + self.tables.add_cycles)
+        self.idle = max(self.idle, self._last_visit + ADD_CYCLES + self.tables.core.sums_latency)
 
 
 class Update:
@@ -187,7 +187,7 @@ class Update:
         self._groups, self._room = core.groups, core.spike_fifo
         self._row0 = sum(tables.rows[:phase])
         self._rows = tables.rows[phase]
-        self._done = tables.row_cycles + core.groups  # from a drain to who fired
+        self._done = ROW_CYCLES + core.sums_latency + core.groups  # from a drain to who fired
         self._lanes = [np.flatnonzero(fired[self._row0 + row]).tolist() for row in range(self._rows)]
         self._popped: dict[int, int] = {}
         self.drains = self._times()
@@ -197,14 +197,19 @@ class Update:
         drains: list[int] = []
         back: list[int] = []  # when each row gave its room back, in order
         for row in range(self._rows):
-            at = self.start + 1 if not row else drains[-1] + self._groups
+            at = self.start if not row else drains[-1] + self._groups
             if row >= self._room:
                 back.sort()
-                at = max(at, back[row - self._room] + 1)
+                at = max(at, back[row - self._room] + 3)
             drains.append(at)
             done = at + self._done
             back.append(max(done, self._popped.get(row, 0)) if self._lanes[row] else done)
         return drains
+
+    @property
+    def reserved(self) -> list[int]:
+        """Cycles in which the accumulator takes no visit; in front of the first row there is none to take."""
+        return [at - 1 for at in self.drains]
 
     def settled(self) -> bool:
         """Drain again with the pops that were found; whether that changes nothing."""
@@ -217,7 +222,7 @@ class Update:
         self._queue = [(row, at + self._done) for row, at in enumerate(self.drains) if self._lanes[row]]
         self._row = -1
         self._left: list[tuple[int, int]] = []
-        self._free = self._pop_from = self._pop = 0
+        self._free = self._pop_from = self._pop = self._moved = 0
         self._popped = {}
 
     def next_flit(self) -> tuple[int, int, int] | None:
@@ -235,10 +240,12 @@ class Update:
             if record is not None:
                 key, index, shift = record
                 self._left = [(key, index + (lane << shift)) for lane in reversed(self._lanes[row])]
-                self._free = max(self._free, self._pop + 1)
         key, index = self._left.pop()
-        self._pop_from = max(self._pop_from, self._free + 1)
-        return self._free + 1, key, index
+        # Picked as soon as the one in front has become a flit, and a flit as soon as that one has left.
+        picked = max(self._moved, self._pop + 1)
+        self._pop_from = max(self._pop_from, picked + 1)
+        self._moved = max(picked + 1, self._free)
+        return self._moved + 1, key, index
 
     def accepted(self, at: int) -> None:
         """The flit that was offered last went on its way."""

@@ -82,7 +82,7 @@ def discretise(name: str, node: nir.NIRNode, shape: tuple[int, ...], readings: R
         reset = RESETS[readings.choice("reset", name)]
         v_reset = p["v_reset"]
         if reset in (Reset.SUBTRACT, Reset.SUBTRACT_DELAYED):
-            v_sub = threshold
+            v_sub = np.where(np.isnan(sub := readings.numbers("v_sub", name, np.nan, size)), threshold, sub)
             if (threshold < 0).any():
                 raise NetworkError(f"node {name} ({kind(node)}): reset by subtraction of a negative v_threshold")
         if reset is not Reset.VALUE and v_reset.any():
@@ -90,8 +90,16 @@ def discretise(name: str, node: nir.NIRNode, shape: tuple[int, ...], readings: R
     population = FloatPopulation(
         name=name, shape=shape, kind=kind(node), alpha=alpha, beta=beta, bias=bias, reset=reset, v_reset=v_reset,
         v_sub=v_sub, theta=np.inf if threshold is None else threshold, fire=fire,
+        v_min=readings.numbers("v_min", name, -np.inf, size),
+        refractory=_whole(name, readings.numbers("refractory", name, 0, size)),
     )  # fmt: skip
     return Neurons(population, gain, current="tau_syn" in p)
+
+
+def _whole(name: str, values: np.ndarray) -> np.ndarray:
+    for value in values[(values < 0) | (values != np.rint(values))][:1]:
+        raise NetworkError(f"node {name}: metadata spikeloom.refractory is {value:g}, must be a whole number of ticks")
+    return values.astype(np.int64)
 
 
 def _decay(

@@ -29,7 +29,7 @@ class Assumption:
     """One reading of the network that its source leaves open, or one repair.
 
     Attributes:
-        name: ``dt``, ``decay``, ``reset``, ``fire``, ``gain``, ``delay`` or ``repair``.
+        name: ``dt``, ``decay``, ``reset``, ``fire``, ``gain``, ``delay``, ``output`` or ``repair``.
         value: what was chosen.
         origin: why: an argument, metadata, or a rule.
         nodes: the nodes concerned; empty for all.

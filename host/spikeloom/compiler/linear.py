@@ -16,6 +16,8 @@ from spikeloom.contract.geometry import Convolution, Pool, in_space, matrix
 from .graph import Matrix
 
 Shape = tuple[int, ...]
+Signal = tuple[str, int]
+"""A source's name, and by how many ticks its signal is late."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,16 +120,16 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """``constant + sum over sources of term(signal)``, ``size`` values.
+    """``constant + sum over signals of term(signal)``, ``size`` values.
 
     Attributes:
         size: number of values.
-        terms: by the source's name.
+        terms: by the signal.
         constant: ``(size,)``.
     """
 
     size: int
-    terms: dict[str, Term] = field(default_factory=dict)
+    terms: dict[Signal, Term] = field(default_factory=dict)
     constant: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
@@ -137,12 +139,10 @@ class Combination:
     @classmethod
     def signal(cls, name: str, shape: Shape) -> Combination:
         """The signal of one source as it is."""
-        return cls(prod(shape), {name: Term(source=shape, weights=np.ones(prod(shape)))})
+        return cls(prod(shape), {(name, 0): Term(source=shape, weights=np.ones(prod(shape)))})
 
     def __add__(self, other: Combination) -> Combination:
-        terms = dict(self.terms)
-        for name, term in other.terms.items():
-            terms[name] = terms[name] + term if name in terms else term
+        terms = _added(self.terms, other.terms)
         return Combination(self.size, terms, self.constant + other.constant)
 
     def through(self, weights: np.ndarray) -> Combination:
@@ -150,17 +150,17 @@ class Combination:
         diagonal = np.diagonal(weights)
         if weights.shape[0] == weights.shape[1] and np.count_nonzero(weights) == np.count_nonzero(diagonal):
             return self.scaled(diagonal)
-        terms = {name: term.through(weights) for name, term in self.terms.items()}
+        terms = {signal: term.through(weights) for signal, term in self.terms.items()}
         return Combination(weights.shape[0], terms, weights @ self.constant)
 
     def scaled(self, factor: np.ndarray) -> Combination:
         """``factor * self`` for ``(size,)``."""
-        terms = {name: term.scaled(factor) for name, term in self.terms.items()}
+        terms = {signal: term.scaled(factor) for signal, term in self.terms.items()}
         return Combination(self.size, terms, factor * self.constant)
 
     def convolved(self, kernel: np.ndarray, convolution: Convolution, given: Shape, target: Shape) -> Combination:
         """A convolution of this; its own shape is ``given``, the result's ``target``."""
-        terms = {name: term.convolved(kernel, convolution, given, target) for name, term in self.terms.items()}
+        terms = {s: term.convolved(kernel, convolution, given, target) for s, term in self.terms.items()}
         constant = np.zeros(prod(target))
         if self.constant.any():
             constant = matrix(kernel, given, target, convolution, None) @ self.constant
@@ -168,8 +168,20 @@ class Combination:
 
     def pooled(self, pool: Pool, given: Shape) -> Combination:
         """The sums of this over windows; its own shape is ``given``."""
-        terms = {name: term.pooled(pool, given) for name, term in self.terms.items()}
+        terms = {signal: term.pooled(pool, given) for signal, term in self.terms.items()}
         return Combination(prod(pool.shape(given)), terms, windows(pool, given) @ self.constant)
+
+    def delayed(self, ticks: np.ndarray) -> Combination:
+        """This, each value late by its own whole number of ticks ``(size,)``; the constant is there from the start."""
+        terms: dict[Signal, Term] = {}
+        for more in np.unique(ticks):
+            here = (ticks == more).astype(np.float64)
+            late = {
+                (name, before + int(more)): term if here.all() else term.scaled(here)
+                for (name, before), term in self.terms.items()
+            }
+            terms = _added(terms, late)
+        return Combination(self.size, terms, self.constant)
 
     def plus(self, constant: np.ndarray) -> Combination:
         return Combination(self.size, self.terms, self.constant + constant)
@@ -178,8 +190,15 @@ class Combination:
         """The source whose signal this is, unchanged; None if it is anything else."""
         if len(self.terms) != 1 or self.constant.any():
             return None
-        ((name, term),) = self.terms.items()
-        return name if term.diagonal and term.pool is None and np.all(term.weights == 1) else None
+        (((name, ticks), term),) = self.terms.items()
+        return name if ticks == 0 and term.diagonal and term.pool is None and np.all(term.weights == 1) else None
+
+
+def _added(terms: dict[Signal, Term], others: dict[Signal, Term]) -> dict[Signal, Term]:
+    total = dict(terms)
+    for signal, term in others.items():
+        total[signal] = total[signal] + term if signal in total else term
+    return total
 
 
 def per_channel(values: np.ndarray, shape: Shape) -> np.ndarray | None:

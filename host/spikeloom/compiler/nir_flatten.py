@@ -15,7 +15,7 @@ from spikeloom.contract.errors import NetworkError
 class FlatGraph:
     """Nodes by dotted name, edges, and metadata as each node sees it: its own over its graphs'.
 
-    ``passes`` are inputs and outputs of subgraphs: they hand on what they get.
+    ``passes`` are inputs and outputs of subgraphs, flattened ones too: they hand on what they get.
     """
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
@@ -41,6 +41,8 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     for (source, target), times in Counter(flat.edges).items():
         if times > 1:
             raise NetworkError(f"edge {source} -> {target} is listed {times} times: fold its weight into one edge")
+    flat.passes |= {b for _, b in flat.edges if isinstance(flat.nodes[b], nir.Input)}
+    flat.passes |= {a for a, _ in flat.edges if isinstance(flat.nodes[a], nir.Output)}
     return flat
 
 
@@ -58,28 +60,35 @@ def _flatten(graph: nir.NIRGraph, prefix: str, inherited: dict[str, Any], flat: 
         if prefix and isinstance(node, nir.Input | nir.Output):
             flat.passes.add(full)
     for source, target in graph.edges:
-        for end in (source, target):
-            if end not in graph.nodes:
-                raise NetworkError(
-                    f"edge {prefix}{source} -> {prefix}{target}: there is no node {prefix}{end}; "
-                    f"nodes are {', '.join(sorted(graph.nodes))}"
-                )
-        start = _port(graph.nodes[source], prefix + source, nir.Output)
-        end = _port(graph.nodes[target], prefix + target, nir.Input)
+        start = _end(graph, prefix, source, nir.Output, f"edge {prefix}{source} -> {prefix}{target}")
+        end = _end(graph, prefix, target, nir.Input, f"edge {prefix}{source} -> {prefix}{target}")
         flat.edges.append((start, end))
 
 
-def _port(node: nir.NIRNode, name: str, kind: type) -> str:
-    """The node that an edge from or to ``name`` really meets."""
-    if not isinstance(node, nir.NIRGraph):
-        return name
-    ports = [inner for inner, n in node.nodes.items() if isinstance(n, kind)]
-    if len(ports) != 1:
-        raise NetworkError(
-            f"node {name} (NIRGraph): an edge cannot tell which of its {len(ports)} {kind.__name__} nodes it means; "
-            "a subgraph needs exactly one of each"
-        )
-    return _port(node.nodes[ports[0]], f"{name}.{ports[0]}", kind)
+def _end(graph: nir.NIRGraph, prefix: str, name: str, port: type, edge: str) -> str:
+    """The node that the end ``name`` of an edge really meets.
+
+    It may be a node, a subgraph with one such ``port``, a node of a subgraph as ``subgraph.node``, or a subgraph that
+    an exporter has flattened, of which only ``name.input`` and ``name.output`` are left.
+    """
+    node = graph.nodes.get(name)
+    if isinstance(node, nir.NIRGraph):
+        ports = [inner for inner, n in node.nodes.items() if isinstance(n, port)]
+        if len(ports) != 1:
+            listed = ", ".join(f"{name}.{inner}" for inner in ports) or "none"
+            raise NetworkError(
+                f"{edge}: node {prefix}{name} (NIRGraph) has {len(ports)} {port.__name__} nodes ({listed}): "
+                "let the edge name the one that it means"
+            )
+        return _end(node, f"{prefix}{name}.", ports[0], port, edge)
+    if node is not None:
+        return prefix + name
+    for inner, subgraph in graph.nodes.items():
+        if isinstance(subgraph, nir.NIRGraph) and name.startswith(f"{inner}."):
+            return _end(subgraph, f"{prefix}{inner}.", name.removeprefix(f"{inner}."), port, edge)
+    if isinstance(graph.nodes.get(flattened := f"{name}.{port.__name__.lower()}"), port):
+        return prefix + flattened
+    raise NetworkError(f"{edge}: there is no node {prefix}{name}; nodes are {', '.join(sorted(graph.nodes))}")
 
 
 def _metadata(node: nir.NIRNode) -> dict[str, Any]:

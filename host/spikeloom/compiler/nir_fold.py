@@ -8,13 +8,15 @@ import numpy as np
 from spikeloom.contract.errors import NetworkError
 
 from .linear import Combination
+from .nir_delays import delay_ticks
 from .nir_flatten import FlatGraph
 from .nir_nodes import NEURONS, kind, number, weight
 from .nir_shapes import Shape
-from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool, pool_input
+from .readings import Readings
 
 
-def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:
+def fold(flat: FlatGraph, shapes: dict[str, Shape], readings: Readings) -> dict[str, Combination]:
     """For each neuron node and output, the combination of inputs and spikes that its edges add up to."""
     signals = {
         name: Combination.signal(name, shapes[name])
@@ -33,7 +35,7 @@ def fold(flat: FlatGraph, shapes: dict[str, Shape]) -> dict[str, Combination]:
                 "put a neuron node into it"
             )
         for name in ready:
-            signals[name] = _linear(flat, shapes, name, _sum(flat, signals, name))
+            signals[name] = _linear(flat, shapes, name, _sum(flat, signals, name), readings)
         waiting = [name for name in waiting if name not in signals]
     return {
         name: _sum(flat, signals, name) or Combination(int(np.prod(shapes[name])))
@@ -49,7 +51,9 @@ def _sum(flat: FlatGraph, signals: dict[str, Combination], name: str) -> Combina
     return total
 
 
-def _linear(flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Combination | None) -> Combination:
+def _linear(
+    flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Combination | None, readings: Readings
+) -> Combination:
     assert arriving is not None
     node, incoming = flat.nodes[name], next((shapes[source] for source in flat.before(name)), None)
     if is_convolution(node):
@@ -61,7 +65,7 @@ def _linear(flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Comb
     if is_pool(node):
         assert incoming is not None
         windows, _, factor = pool(name, node, incoming)
-        result = arriving.pooled(windows, incoming)
+        result = arriving.pooled(windows, pool_input(name, node, incoming))
         return result if factor == 1 else result.scaled(np.full(result.size, factor))
     if kind(node) in ("Affine", "Linear"):
         result = arriving.through(weight(name, node))
@@ -69,6 +73,10 @@ def _linear(flat: FlatGraph, shapes: dict[str, Shape], name: str, arriving: Comb
     if kind(node) == "Scale":
         scale = number(name, node, "scale")
         return arriving.scaled(np.broadcast_to(scale, shapes[name]).reshape(-1))
+    if kind(node) == "Delay":
+        if arriving.constant.any():
+            readings.note("delay", "a bias in front of a Delay is there from the first tick on", "assumed", name)
+        return arriving.delayed(np.broadcast_to(delay_ticks(name, node, readings), shapes[name]).reshape(-1))
     return arriving
 
 

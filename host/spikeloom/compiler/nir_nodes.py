@@ -20,14 +20,13 @@ NEURONS = {
 }
 """Nodes with a state or a threshold, and their fields, one value a neuron."""
 
-LINEAR = ("Affine", "Linear", "Scale", "Flatten", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d")
-"""Nodes that fold into the weights of the neurons behind them."""
+INTEGRATORS = ("I", "LI", "CubaLI")
+"""Neurons without a threshold: they send nothing, their potential is a result."""
+
+LINEAR = ("Affine", "Linear", "Scale", "Flatten", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Delay")
+"""Nodes that fold into the weights and delays of the neurons behind them."""
 
 PORTS = ("Input", "Output")
-
-NOT_YET = {
-    "Delay": "delays are not imported yet",
-}
 
 
 def kind(node: nir.NIRNode) -> str:
@@ -38,9 +37,8 @@ def check_supported(name: str, node: nir.NIRNode) -> None:
     """Refuse a node that is not imported."""
     if kind(node) in (*NEURONS, *LINEAR, *PORTS):
         return
-    reason = NOT_YET.get(kind(node), "this type is not known")
     supported = ", ".join((*PORTS, *LINEAR, *NEURONS))
-    raise NetworkError(f"node {name} ({kind(node)}): {reason}; supported are {supported}")
+    raise NetworkError(f"node {name} ({kind(node)}): this type is not known; supported are {supported}")
 
 
 def number(name: str, node: nir.NIRNode, field: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from spikeloom.contract.errors import NetworkError
 
 from .nir_flatten import FlatGraph
 from .nir_nodes import LINEAR, NEURONS, kind, neuron_shape, number, weight
-from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool
+from .nir_space import convolution, convolution_input, is_convolution, is_pool, pool, pool_input
 from .readings import Readings
 
 Shape = tuple[int, ...]
@@ -35,6 +35,8 @@ def infer_shapes(flat: FlatGraph, readings: Readings) -> dict[str, Shape]:
             raise NetworkError(f"{flat.describe(name)}: nothing tells its shape; give its Input or its fields one")
         if kind(node) in NEURONS and not neuron_shape(name, node) and shapes[name] != (1,):
             readings.note("repair", f"one value of each field for all {prod(shapes[name])} neurons", "scalars", name)
+        if kind(node) in NEURONS and len(neuron_shape(name, node)) > len(shapes[name]):
+            readings.note("repair", "axes of length 1 in front left out", "NIR has no batch axis", name)
     for source, target in flat.edges:
         _check_edge(flat, shapes, source, target, readings)
     return shapes
@@ -46,13 +48,20 @@ def _own_shape(flat: FlatGraph, name: str) -> Shape | None:
     if kind(node) in ("Affine", "Linear"):
         return (weight(name, node).shape[0],)
     if kind(node) in NEURONS:
-        return neuron_shape(name, node)
+        return _in_front(neuron_shape(name, node))
     if is_convolution(node):
         given = convolution_input(name, node, None)
         return None if given is None else convolution(name, node, given).target
     if isinstance(node, nir.Input) and name not in flat.passes:
-        return declared_shape(flat, name)
+        return _in_front(declared_shape(flat, name))
     return None
+
+
+def _in_front(shape: Shape) -> Shape:
+    """Without axes of length 1 in front of channels and two of space: a batch axis, which NIR has not."""
+    while len(shape) > 3 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape | None:
@@ -65,8 +74,8 @@ def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape
         return convolution(name, node, given).target
     if is_pool(node):
         return pool(name, node, incoming)[1]
-    if kind(node) == "Scale":
-        return _scale_shape(number(name, node, "scale").shape, incoming)
+    if kind(node) in ("Scale", "Delay"):
+        return _scale_shape(number(name, node, kind(node).lower()).shape, incoming)
     if kind(node) != "Flatten":
         return incoming
     start, end = (int(axis) % len(incoming) for axis in (node.start_dim if len(incoming) > 1 else 0, node.end_dim))
@@ -76,7 +85,7 @@ def _passed_shape(name: str, node: nir.NIRNode, incoming: Shape | None) -> Shape
 
 
 def _scale_shape(scale: Shape, incoming: Shape) -> Shape:
-    """A scale's own shape, unless it has axes of length 1 for what it treats alike, as ``(C, 1, 1)``, or no axes."""
+    """The own shape of a scale or delay, unless it has axes of length 1 for what it treats alike, or no axes."""
     alike = len(scale) == len(incoming) and all(n in (1, m) for n, m in zip(scale, incoming, strict=True))
     return incoming if alike or not scale else scale
 
@@ -99,13 +108,14 @@ def _wanted_shape(flat: FlatGraph, shapes: dict[str, Shape], name: str) -> Shape
     if kind(node) in ("Affine", "Linear"):
         return (weight(name, node).shape[1],)
     if is_convolution(node):
-        given = convolution_input(name, node, next(shapes[source] for source in flat.before(name)))
-        assert given is not None
-        return given
+        taken = convolution_input(name, node, next(shapes[source] for source in flat.before(name)))
+        assert taken is not None
+        return taken
     if kind(node) == "Flatten" or is_pool(node):
-        return next(shapes[source] for source in flat.before(name))
+        given = next(shapes[source] for source in flat.before(name))
+        return pool_input(name, node, given) if is_pool(node) else given
     if kind(node) == "Output" and name not in flat.passes:
-        return declared_shape(flat, name)
+        return _in_front(declared_shape(flat, name))
     return shapes[name]
 
 
@@ -119,6 +129,10 @@ def _check_edge(
         readings.note("repair", f"{given} taken as {wanted}", "axes of size 1", f"{source} -> {target}")
     elif kind(flat.nodes[source]) == "Flatten" and prod(given) == prod(wanted):
         readings.note("repair", "all axes flattened", "its start_dim counts a batch axis, and NIR has none", source)
+    elif kind(flat.nodes[source]) in ("Affine", "Linear", "Delay") and kind(flat.nodes[target]) in NEURONS and (
+        prod(given) == prod(wanted)
+    ):  # fmt: skip
+        readings.note("repair", f"{given} taken as {wanted}", "values in C order", f"{source} -> {target}")
     else:
         hint = ""
         if kind(flat.nodes[target]) in LINEAR and prod(given) == prod(wanted):

@@ -89,10 +89,16 @@ def convolution(name: str, node: nir.NIRNode, given: Shape) -> Layer:
     )
 
 
+def pool_input(name: str, node: nir.NIRNode, given: Shape) -> Shape:
+    """``(channels, y, x)`` that a pool takes of what arrives: all but axes of length 1 in front, such as a batch's."""
+    if len(given) < 3 or prod(given[:-3]) != 1:
+        raise NetworkError(f"{_where(name, node)}: it takes (channels, y, x) and gets {given}")
+    return given[-3:]
+
+
 def pool(name: str, node: nir.NIRNode, given: Shape) -> tuple[Pool, Shape, float]:
     """A pool of an input ``(channels, y, x)``, the shape that it gives, and what its sums are multiplied by."""
-    if len(given) != 3:
-        raise NetworkError(f"{_where(name, node)}: it takes (channels, y, x) and gets {given}")
+    given = pool_input(name, node, given)
     size, stride, padding = (
         _pair(_numbers(name, node, field, low), 1) for field, low in (("kernel_size", 1), ("stride", 1), ("padding", 0))
     )

@@ -14,14 +14,21 @@ from ..contract.grid import Grid
 from ..contract.network import Population, Projection, QuantisedNetwork
 from .relation import behind, channel_range, pooled, relation
 
+USUAL_RATE = 1 / 16
+"""Events a tick of a neuron, as long as nothing is known of it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """A part of a population that stays on one core: rows and weight words that it takes there."""
+    """A part of a population that stays on one core: rows and weight words that it takes there.
+
+    ``load``: about how many cycles a tick it costs its core, to walk the events and to update the neurons.
+    """
 
     grid: Grid
     rows: int
     words: int
+    load: float
 
 
 def in_space(network: QuantisedNetwork) -> set[str]:
@@ -56,8 +63,12 @@ def cut(network: QuantisedNetwork, population: Population, core: CoreConfig, spr
         for top, bottom in pairwise(edges)
         for first in range(0, channels, core.lanes)
     ]
-    words = _words(network, population, core, pieces)
-    return [Piece(grid=piece, rows=piece.rows(core.lanes), words=words[n]) for n, piece in enumerate(pieces)]
+    words, walks = _words(network, population, core, pieces)
+    return [
+        Piece(grid=piece, rows=rows, words=words[n], load=walks[n] + rows * core.groups)
+        for n, piece in enumerate(pieces)
+        for rows in [piece.rows(core.lanes)]
+    ]
 
 
 def joined(grids: Iterable[Grid]) -> list[Grid]:
@@ -76,25 +87,30 @@ def walks_sparsely(edge: Projection) -> bool:
     return edge.sparse or (edge.pool is not None and edge.pool.overlaps)
 
 
-def _words(network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid]) -> list[int]:
-    """Weight words that each piece takes."""
-    words = [0] * len(pieces)
+def _words(
+    network: QuantisedNetwork, population: Population, core: CoreConfig, pieces: list[Grid]
+) -> tuple[list[int], list[float]]:
+    """Weight words that each piece takes, and about how many of them are visited in a tick."""
+    words, walks = [0] * len(pieces), [0.0] * len(pieces)
     for edge in network.projections:
         if edge.target != population.name:
             continue
-        if walks_sparsely(edge):
-            matrix = network.matrix(edge)
-            for n, piece in enumerate(pieces):
-                words[n] += int(np.count_nonzero(present(matrix[piece.neurons()], piece, core.lanes)))
-        elif edge.convolution:
-            taps = int(np.prod(edge.weights.shape[2:]))
-            channels = range(edge.weights.shape[1] * edge.convolution.groups)
-            for n, piece in enumerate(pieces):
-                words[n] += taps * sum(bool(channel_range(edge, c, piece)) for c in channels)
-        else:
-            for n, piece in enumerate(pieces):
-                words[n] += edge.weights.shape[1] * piece.rows(core.lanes)
-    return words
+        matrix = network.matrix(edge) if walks_sparsely(edge) else None
+        taps = int(np.prod(edge.weights.shape[2:]))
+        for n, piece in enumerate(pieces):
+            rows = piece.rows(core.lanes)
+            if matrix is not None:
+                own = visits = int(np.count_nonzero(present(matrix[piece.neurons()], piece, core.lanes)))
+            elif edge.convolution:
+                channels = range(edge.weights.shape[1] * edge.convolution.groups)
+                own = taps * sum(bool(channel_range(edge, c, piece)) for c in channels)
+                visits = rows * taps * edge.weights.shape[1]
+            else:
+                own = edge.weights.shape[1] * rows
+                visits = own * int(np.prod(edge.pool.size)) if edge.pool else own
+            words[n] += own
+            walks[n] += USUAL_RATE * visits
+    return words, walks
 
 
 def present(matrix, grid: Grid, lanes: int) -> np.ndarray:

@@ -69,11 +69,12 @@ def _cut(
 ) -> list[Slice]:
     """Slices without keys, in the network's order: the costliest population first, by pieces to the idlest core."""
     core = config.core
+    loads = np.zeros(config.cores)
     rows_used = np.zeros(config.cores, dtype=np.int64)
     words_used = np.zeros(config.cores, dtype=np.int64)
     entries_used = np.zeros(config.cores, dtype=np.int64)
     slices = []
-    for population in sorted(network.populations, key=lambda p: -sum(piece.words for piece in pieces[p.name])):
+    for population in sorted(network.populations, key=lambda p: -sum(piece.load for piece in pieces[p.name])):
         mine = pieces[population.name]
         entries = entries_needed(network, population.name)
         usable = np.flatnonzero(entries_used + entries <= core.entries)
@@ -81,9 +82,11 @@ def _cut(
             raise FitError(
                 f"population {population.name}: no core has {entries} entries left for its sparse projections and "
                 f"convolutions; the fullest has {int(entries_used.max())} of {core.entries} in use: raise entries by "
-                f"{entries - core.entries + int(entries_used.min())} or use more cores"
+                f"{entries - core.entries + int(entries_used.min())} or use more cores",
+                "entries",
+                entries + int(entries_used.min()),
             )
-        shares = _shares(mine, usable, rows_used, words_used, core, spread)
+        shares = _shares(mine, usable, rows_used, words_used, loads, core, spread)
         at = 0
         for n in np.flatnonzero(shares):
             for grid in joined([piece.grid for piece in mine[at : at + int(shares[n])]]):
@@ -95,6 +98,7 @@ def _cut(
                 )  # fmt: skip
                 rows_used[n] += grid.rows(core.lanes)
             words_used[n] += sum(piece.words for piece in mine[at : at + int(shares[n])])
+            loads[n] += sum(piece.load for piece in mine[at : at + int(shares[n])])
             entries_used[n] += entries
             at += int(shares[n])
         if at < len(mine):
@@ -103,7 +107,9 @@ def _cut(
                 f"population {population.name}: {len(mine) - at} of its {len(mine)} pieces find no core: a piece takes "
                 f"{words} words and {rows} rows, the cores have {(core.words - words_used).tolist()} words and "
                 f"{(core.rows - rows_used).tolist()} rows left; raise words (now {core.words}), rows (now {core.rows}) "
-                "or the number of cores"
+                "or the number of cores",
+                "words",
+                core.words + words,
             )
     order = {p.name: n for n, p in enumerate(network.populations)}
     slices = _by_phase(slices, core)
@@ -126,18 +132,20 @@ def _shares(
     usable: np.ndarray,
     rows_used: np.ndarray,
     words_used: np.ndarray,
+    loads: np.ndarray,
     core: CoreConfig,
     spread: int,
 ) -> np.ndarray:
     """Pieces of one population for each core, ``int64 (cores,)``: contiguous runs in the order of the cores.
 
-    Load is words; up to ``spread`` cores, more only where those are full.
+    The loads become even; up to ``spread`` cores, more only where those are full.
     """
     words = np.array([piece.words for piece in pieces], dtype=np.int64)
     rows = np.array([piece.rows for piece in pieces], dtype=np.int64)
     mean, tall = (words.mean(), int(rows.max())) if len(pieces) else (0.0, 1)
+    load = sum(piece.load for piece in pieces) / max(1, len(pieces))
     shares = np.zeros(len(rows_used), dtype=np.int64)
-    idlest = usable[np.lexsort((rows_used[usable], words_used[usable]))]
+    idlest = usable[np.lexsort((words_used[usable], loads[usable]))]
     chosen, waiting = list(idlest[:spread]), list(idlest[spread:])
     for _ in range(len(words)):
         while True:
@@ -151,7 +159,7 @@ def _shares(
             chosen.append(waiting.pop(0))
         if not open_cores:
             break
-        shares[min(open_cores, key=lambda n: (words_used[n] + shares[n] * mean, rows_used[n] + shares[n]))] += 1
+        shares[min(open_cores, key=lambda n: (loads[n] + shares[n] * load, words_used[n] + shares[n] * mean))] += 1
     # Pieces differ: cut each run where its words or rows end, and let the next cores take the rest.
     at, result, carry = 0, np.zeros_like(shares), len(words) - int(shares.sum())
     for n in sorted(chosen):
@@ -244,14 +252,18 @@ def _check_totals(network: QuantisedNetwork, config: ArrayConfig, pieces: dict[s
     if rows > have:
         raise FitError(
             f"rows: the network takes {rows} rows of {core.lanes} lanes, {config.cores} cores of {core.rows} rows have "
-            f"{have}, {rows - have} too few: raise rows to {-(-rows // config.cores)}, or lanes, or the number of cores"
+            f"{have}, {rows - have} too few: raise rows to {-(-rows // config.cores)}, or lanes, or more cores",
+            "rows",
+            -(-rows // config.cores),
         )
     have = config.cores * core.words
     if words > have and not any(edge.convolution for edge in network.projections):  # kernels may be shared
         raise FitError(
             f"words: the network's weights take {words} words of {core.lanes} lanes, {config.cores} cores of "
             f"{core.words} words have {have}, {words - have} too few: raise words to {-(-words // config.cores)}, "
-            "or the number of cores"
+            "or the number of cores",
+            "words",
+            -(-words // config.cores),
         )
 
 

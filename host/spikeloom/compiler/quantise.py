@@ -18,8 +18,9 @@ from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.geometry import matrix
 from spikeloom.contract.network import Drive, InputKind, InputPopulation, Population, Projection, QuantisedNetwork
 from spikeloom.contract.neuron import Reset
-from spikeloom.contract.numerics import DECAY_ONE, DEFAULT, EXACT, Numerics, Profile
+from spikeloom.contract.numerics import DECAY_ONE, DEFAULT, EXACT, WEIGHT_BITS, Numerics, Profile
 
+from .calibration import Calibration, source_powers, worth
 from .graph import FloatPopulation, FloatProjection, Matrix, Network
 from .input_kinds import Kinds, input_populations
 from .overflow import accumulator_bits_needed, accumulator_bounds
@@ -35,6 +36,11 @@ CALIBRATION_SAMPLES = 100
 
 SCALES = ("neuron", "layer")
 
+LAYER_BITS = range(1, 17)
+"""Widths of the weights of one layer; what is narrower than the word is stored in it as it is."""
+
+Bits = int | Mapping[str, int] | None
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
@@ -45,26 +51,32 @@ class Layer:
     result: Population
     edges: list[tuple[FloatProjection, Matrix]]
     """Projections with their integer weights."""
+    bits: int
+    calibration: Calibration
     statistics: Statistics | None
 
 
 def quantise(
     network: Network,
     samples: Samples | None = None,
-    weight_bits: int | None = None,
+    weight_bits: Bits = None,
     scale: str = "neuron",
     numerics: Numerics | None = None,
     input_kind: Kinds = None,
+    calibration: str | Calibration = "max",
 ) -> QuantisedNetwork:
     """Integers for a network.
 
     Args:
         samples: ``(n, ticks, *input shape)``, or by input name: they tell what the inputs carry, how high potentials
             that are read go, and how often neurons fire. Without them inputs are spikes.
-        weight_bits: 1, 2, 4, 8 or 16; 8 unless ``numerics`` says.
+        weight_bits: 1, 2, 4, 8 or 16; 8 unless ``numerics`` says. Or 1 to 16 by population: all weights are stored in
+            the least word that holds the widest, and those of a narrower layer keep to what its bits hold.
         scale: ``neuron`` (a channel where it hears a convolution) or ``layer``: what shares a scale.
         numerics: widths of the build; by default of the named builds, with the least accumulator that cannot overflow.
         input_kind: ``spikes``, ``counts`` or ``currents``, or a dict by input name.
+        calibration: ``max``, ``percentile``, ``percentile:99.5``, ``mse`` or ``mse:STEPS``, see
+            :class:`.calibration.Calibration`; how often spikes meet a weight is taken from the samples.
 
     Returns:
         The network; its ``report`` has a ``layers`` list, and a line in ``warnings`` for all that was cut or lost.
@@ -72,9 +84,24 @@ def quantise(
     Raises:
         NetworkError: it cannot be done without an overflow or a loss that no one asked for.
     """
+    return layers_of(network, samples, weight_bits, scale, numerics, input_kind, calibration)[0]
+
+
+def layers_of(
+    network: Network,
+    samples: Samples | None = None,
+    weight_bits: Bits = None,
+    scale: str = "neuron",
+    numerics: Numerics | None = None,
+    input_kind: Kinds = None,
+    calibration: str | Calibration = "max",
+) -> tuple[QuantisedNetwork, list[Layer]]:
+    """As :func:`quantise`, and the layers as they were on their way."""
     if scale not in SCALES:
         raise NetworkError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    how = Calibration.of(calibration)
     chosen = _numerics(weight_bits, numerics)
+    bits = _bits(network, weight_bits, chosen)
     given = None if samples is None else by_input(network.inputs, samples)
     inputs = input_populations(network.inputs, given, input_kind)
     currents = {i.name for i in inputs if i.kind is InputKind.CURRENTS}
@@ -83,10 +110,12 @@ def quantise(
     if given is not None and all(array.size for array in given.values()):
         seen = statistics(network, {name: array[:CALIBRATION_SAMPLES] for name, array in given.items()})
 
+    powers = source_powers(seen, given)
     layers = [
-        _layer(network, p, given, currents, None if seen is None else seen[p.name], scale, chosen)
+        _layer(network, p, given, currents, None if seen is None else seen[p.name], scale, chosen, bits[p.name], how,
+               powers)
         for p in network.populations
-    ]
+    ]  # fmt: skip
     scales = {layer.source.name: layer.scales for layer in layers}
     draft = QuantisedNetwork(
         numerics=chosen,
@@ -103,12 +132,13 @@ def quantise(
         state_scale={output: scales[network.outputs[output]].state for output in network.states},
     )
     final = replace(chosen, accumulator_bits=_accumulator_bits(draft, fixed=numerics is not None))
-    return replace(draft, numerics=final, report=_report(network, draft, final, layers, scale, samples is not None))
+    report = _report(network, draft, final, layers, scale, samples is not None) | {"calibration": str(how)}
+    return replace(draft, numerics=final, report=report), layers
 
 
-def _numerics(weight_bits: int | None, numerics: Numerics | None) -> Numerics:
+def _numerics(weight_bits: Bits, numerics: Numerics | None) -> Numerics:
     if numerics is not None:
-        if weight_bits not in (None, numerics.weight_bits):
+        if isinstance(weight_bits, int) and weight_bits != numerics.weight_bits:
             raise NetworkError(
                 f"weight_bits {weight_bits} contradicts numerics, whose weight_bits are {numerics.weight_bits}"
             )
@@ -118,8 +148,28 @@ def _numerics(weight_bits: int | None, numerics: Numerics | None) -> Numerics:
                 "write them in integers as a QuantisedNetwork"
             )
         return numerics
+    if isinstance(weight_bits, Mapping):
+        widest = max(weight_bits.values(), default=DEFAULT.weight_bits)
+        weight_bits = next((word for word in WEIGHT_BITS if word >= widest), WEIGHT_BITS[-1])
     base = EXACT if weight_bits == 16 else DEFAULT
     return replace(base, weight_bits=8 if weight_bits is None else weight_bits, accumulator_bits=ACCUMULATOR_BITS[-1])
+
+
+def _bits(network: Network, told: Bits, numerics: Numerics) -> dict[str, int]:
+    """The width of each population's weights; that of the word where it is not told."""
+    names = [p.name for p in network.populations]
+    if not isinstance(told, Mapping):
+        return dict.fromkeys(names, numerics.weight_bits)
+    if unknown := set(told) - set(names):
+        raise NetworkError(
+            f"weight_bits: there is no population {', '.join(sorted(unknown))}; there are {', '.join(names)}"
+        )
+    for name, bits in told.items():
+        if bits not in LAYER_BITS or bits > numerics.weight_bits:
+            raise NetworkError(
+                f"weight_bits of {name} must be 1 to {min(LAYER_BITS[-1], numerics.weight_bits)}, not {bits}"
+            )
+    return dict.fromkeys(names, numerics.weight_bits) | {name: int(bits) for name, bits in told.items()}
 
 
 def _check_currents(network: Network, currents: set[str]) -> None:
@@ -129,6 +179,11 @@ def _check_currents(network: Network, currents: set[str]) -> None:
             raise NetworkError(
                 f"input {e.source}: it carries currents, and {e.target} ({network.population(e.target).kind}) has a "
                 "synaptic current, into which only spikes can go: encode the input as spikes or counts"
+            )
+        if e.source in currents and e.delay:
+            raise NetworkError(
+                f"input {e.source}: it carries currents, and they reach {e.target} {e.delay} ticks late: biases cannot "
+                "wait: encode the input as spikes or counts, or shift the samples"
             )
 
 
@@ -140,22 +195,27 @@ def _layer(
     seen: Statistics | None,
     per: str,
     numerics: Numerics,
+    bits: int,
+    calibration: Calibration,
+    powers: Mapping[str, np.ndarray] | None,
 ) -> Layer:
     edges = [e for e in network.into(p.name) if e.source not in currents]
     must_hold = np.zeros(p.size)
-    if seen is not None and not p.spiking and numerics.weight_bits > 2:
+    if seen is not None and not p.spiking and bits > 2:
         must_hold = np.maximum(must_hold, np.maximum(seen.v_high, -seen.v_low))
     into = network.into(p.name)
     driven = [(given[e.source], network.matrix(e)) for e in into if e.source in currents and given is not None]
     if driven:
         must_hold = np.maximum(must_hold, sum(_peak(samples, weights) for samples, weights in driven))
-    shared = Sharing.of(p, edges, per)
-    scales = choose(p, shared, must_hold, numerics)
+    shared = Sharing.of(p, edges, per, worth(network, edges, powers))
+    scales = choose(p, shared, must_hold, numerics, bits, calibration)
     return Layer(
         source=p,
         scales=scales,
         result=_population(p, scales.state, numerics),
-        edges=[(e, rounded(e, shared, scales.weight, numerics.weight_bits)) for e in edges],
+        edges=[(e, rounded(e, shared, scales.weight, bits)) for e in edges],
+        bits=bits,
+        calibration=calibration,
         statistics=seen,
     )
 

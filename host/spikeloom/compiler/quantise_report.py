@@ -11,7 +11,7 @@ from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import DECAY_ONE, Numerics
 
 from .graph import FloatProjection, Matrix, Network
-from .weights import by_row, by_value, with_values
+from .weights import by_row, by_value, clipped, with_values
 
 if TYPE_CHECKING:
     from .quantise import Layer
@@ -29,14 +29,20 @@ def layer_report(network: Network, layer: Layer, bounds: np.ndarray, numerics: N
         for values in ([_stored(w) for _, w in layer.edges], [e.values for e, _ in layer.edges], errors)
     )
     size = float(np.sqrt((exact**2).mean())) if exact.size else 0.0
+    cut = sum(int(clipped(e, scales.weight, layer.bits).sum()) for e, _ in layer.edges)
     report: dict[str, Any] = {
         "name": p.name,
         "kind": p.kind,
         "neurons": p.size,
+        "bits": layer.bits,
+        "weights": exact.size,
+        "memory_bits": exact.size * layer.bits,
+        "stored_bits": exact.size * numerics.weight_bits,
         "scale_min": float(scales.weight.min()),
         "scale_max": float(scales.weight.max()),
         "weight_error_rms": float(np.sqrt((error**2).mean())) / size if size else 0.0,
-        "weights_clipped": 0,
+        "weight_error_max": float(np.abs(error).max()) / size if size else 0.0,
+        "weights_clipped": cut,
         "weights_zero": float((weights == 0).mean()) if weights.size else 0.0,
         "theta_min": int(np.min(layer.result.theta)),
         "theta_max": int(np.max(layer.result.theta)),
@@ -103,6 +109,13 @@ def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
         tell((exact < 1) & (integer == DECAY_ONE), f"{name} rounded to 1: it no longer decays")
         tell((exact > 0) & (integer == 0), f"{name} rounded to 0: it decays at once")
     tell(_stuck(layer), "decay is so slow that rounding stops it above a sixteenth of the threshold")
+    cut = sum(int(clipped(e, scales.weight, layer.bits).sum()) for e, _ in layer.edges)
+    if cut:
+        count = sum(len(e.values) for e, _ in layer.edges)
+        lines.append(
+            f"population {p.name}: {cut} of {count} weights are clipped to {layer.bits} bits, calibration "
+            f"{layer.calibration}"
+        )
     nonzero, left = (np.zeros(p.size, dtype=bool) for _ in range(2))
     for edge, weights in layer.edges:
         nonzero |= _any(edge, edge.values != 0, p.size)

@@ -22,11 +22,19 @@ constant within a tick: Nengo, sinabs with normalised input). ``exact_decay``: d
 RESETS = ("value", "subtract", "subtract_delayed", "none")
 """What a spike does: to ``v_reset``, minus the threshold at once, minus the threshold in the next tick, nothing."""
 
+DELAYS = ("loop", "synapse")
+"""Ticks that synapses take beside those of Delay nodes.
+
+``loop``: none, but one tick where neurons without a Delay between them form a loop: what arrives in a tick counts in
+that tick, as in snnTorch, Norse, sinabs. ``synapse``: one tick for every synapse between neurons: Lava's processes,
+Loihi, SpiNNaker.
+"""
+
 PLAUSIBLE_DT = (1e-4, 1e-3, 1.0)
 """Ticks, in the file's unit of time, that are tried where none is given."""
 
-NIR_DEFAULTS = {"decay": "euler", "reset": "value", "fire": ">"}
-CHOICES = {"decay": DECAYS, "reset": RESETS, "fire": FIRES}
+NIR_DEFAULTS = {"decay": "euler", "reset": "value", "fire": ">", "delay": "loop"}
+CHOICES = {"decay": DECAYS, "reset": RESETS, "fire": FIRES, "delay": DELAYS}
 
 
 class Readings:
@@ -55,13 +63,38 @@ class Readings:
 
     def choice(self, name: str, node: str) -> str:
         """The decay, reset or fire of one node."""
-        value, origin = NIR_DEFAULTS[name], "assumed: NIR's own text" if name != "decay" else "assumed"
+        value = NIR_DEFAULTS[name]
+        origin = "assumed: NIR's own text" if name in ("reset", "fire") else "assumed"
         if name in self._arguments:
             value, origin = self._arguments[name], "given as argument"
         elif (found := self._metadata.get(node, {}).get(f"spikeloom.{name}")) is not None:
             value, origin = _check(f"node {node}: metadata spikeloom.{name}", _text(found), CHOICES[name]), "metadata"
         self.note(name, value, origin, node)
         return value
+
+    def common(self, name: str) -> str:
+        """A reading that the whole network has in common; not in the list: its consequences are."""
+        found = {
+            _check(f"node {node}: metadata spikeloom.{name}", _text(metadata[f"spikeloom.{name}"]), CHOICES[name])
+            for node, metadata in self._metadata.items()
+            if f"spikeloom.{name}" in metadata
+        }
+        if name in self._arguments:
+            return self._arguments[name]
+        if len(found) > 1:
+            raise NetworkError(f"metadata spikeloom.{name} differs among nodes: {', '.join(sorted(found))}")
+        return found.pop() if found else NIR_DEFAULTS[name]
+
+    def numbers(self, name: str, node: str, missing: float, size: int) -> np.ndarray:
+        """What NIR has no field for, from metadata ``spikeloom.NAME``: one value a neuron, ``(size,)``."""
+        value = self._metadata.get(node, {}).get(f"spikeloom.{name}")
+        if value is None:
+            return np.full(size, missing)
+        try:
+            array = np.asarray(value, dtype=np.float64).reshape(-1)
+            return np.broadcast_to(array, (size,))
+        except (TypeError, ValueError):
+            raise NetworkError(f"node {node}: metadata spikeloom.{name} must be numbers, one or {size}") from None
 
     def dt(self, node: str) -> float:
         """The tick, in the file's unit of time; :meth:`find_dt` comes first."""
@@ -70,9 +103,9 @@ class Readings:
         return self._dt[0]
 
     def find_dt(self, nodes: Iterable[str], ratios: Callable[[float], Iterable[tuple[str, np.ndarray]]]) -> None:
-        """Settle the tick for ``nodes``, those with a time constant.
+        """Settle the tick for ``nodes``, those with a time constant or a delay.
 
-        ``ratios(dt)`` gives each node's ``r * dt / tau``; all one tells that the exporter scaled ``r`` so.
+        ``ratios(dt)`` gives ``r * dt / tau`` of those that have one; all one tells that the exporter scaled ``r`` so.
         """
         nodes = list(nodes)
         if self._dt is not None or not nodes:
@@ -89,11 +122,12 @@ class Readings:
             self._dt = (next(iter(found.values())), "metadata")
             return
         for dt in PLAUSIBLE_DT:
-            if all((np.abs(ratio - 1) < 1e-3).all() for _, ratio in ratios(dt)):
+            found_ratios = list(ratios(dt))
+            if found_ratios and all((np.abs(ratio - 1) < 1e-3).all() for _, ratio in found_ratios):
                 self._dt = (dt, "assumed: r * dt / tau is 1 in every node")
                 return
         raise NetworkError(
-            f"the file does not say how long a tick is, and {nodes[0]} has a time constant: give dt=, "
+            f"the file does not say how long a tick is, and node {nodes[0]} has a time constant or a delay: give dt=, "
             "in the unit of its tau (snnTorch 1e-4, Norse 1e-3, sinabs 1)"
         )
 

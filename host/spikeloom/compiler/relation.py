@@ -58,18 +58,12 @@ def relation(edge: Projection, axis: int, source: Grid, target: Grid, shape: tup
     first, last = (target.y, target.x)[axis]
     common = gcd(stride, dilation)
     positions = pooled(edge, axis, source, shape[1 + axis])
-    count, start, tap = (np.zeros(len(positions), dtype=np.int64) for _ in range(3))
-    for n, position in enumerate(positions.tolist()):
-        if position < 0:
-            continue
-        heard = [
-            (o, k)
-            for o in range(first, last)
-            for k, rest in [divmod(position + convolution.padding[axis] - o * stride, dilation)]
-            if rest == 0 and 0 <= k < taps
-        ]
-        if heard:
-            count[n], start[n], tap[n] = len(heard), heard[0][0] - first, heard[0][1]
+    targets = np.arange(first, last)
+    place, rest = np.divmod(positions[:, None] + convolution.padding[axis] - targets * stride, dilation)
+    heard = (positions[:, None] >= 0) & (rest == 0) & (place >= 0) & (place < taps)  # (positions, targets)
+    count = heard.sum(axis=1)
+    start = heard.argmax(axis=1) if len(targets) else count
+    tap = np.where(count > 0, np.take_along_axis(place, start[:, None], axis=1)[:, 0], 0) if len(targets) else count
     return Relation(count=count, target=start, tap=tap, target_step=dilation // common, tap_step=-stride // common)
 
 

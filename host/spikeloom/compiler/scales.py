@@ -9,8 +9,9 @@ import numpy as np
 from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.numerics import Numerics
 
+from .calibration import Calibration
 from .graph import FloatPopulation
-from .weights import Sharing, full_scale
+from .weights import Sharing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,24 +31,32 @@ class Scales:
     peak: np.ndarray
 
 
-def choose(population: FloatPopulation, shared: Sharing, seen: np.ndarray, numerics: Numerics) -> Scales:
+def choose(
+    population: FloatPopulation,
+    shared: Sharing,
+    seen: np.ndarray,
+    numerics: Numerics,
+    bits: int,
+    calibration: Calibration,
+) -> Scales:
     """Scales of a population.
 
     Args:
         shared: all real weights into it; those of current inputs take no part.
         seen: magnitudes that the state has to hold beside the parameters, ``(size,)``.
+        bits: of this population's weights; at most those of ``numerics``, in whose words they are stored.
     """
     fraction = 1 << numerics.fraction_bits
     limit = 1 << numerics.state_bits - 2  # a quarter of the range: the other half of the positive side is headroom
     peak = np.maximum(peak_parameter(population), seen)
-    scale = full_scale(shared, numerics.weight_bits)[shared.group]
+    scale = calibration.scale(shared, bits)[shared.group]
     most = np.divide(limit, peak, out=np.full(population.size, np.inf), where=peak > 0)
     state = scale * fraction
     capped = state > most
-    for at in np.flatnonzero(capped & (numerics.weight_bits <= 2))[:1]:
+    for at in np.flatnonzero(capped & (bits <= 2))[:1]:
         raise NetworkError(
             f"population {population.name}: neuron {at}: its threshold, bias or reset ({peak[at]:g}) is {peak[at]:g} "
-            f"* {state[at]:g} state units, more than {limit}, and weights of {numerics.weight_bits} bits cannot be "
+            f"* {state[at]:g} state units, more than {limit}, and weights of {bits} bits cannot be "
             "scaled down: use 4 bits or more, or wider states"
         )
     state = np.where(capped, most, state)
@@ -59,7 +68,7 @@ def choose(population: FloatPopulation, shared: Sharing, seen: np.ndarray, numer
     # No weights, no scale: the parameters may then be fine, but need no more than a sixteenth of the range.
     idle = state == 0
     fine = np.divide(1 << numerics.state_bits - 4, peak, out=np.zeros(population.size), where=peak > 0)
-    others = np.median(state[~idle]) if (~idle).any() else float(fraction * numerics.weight_max)
+    others = np.median(state[~idle]) if (~idle).any() else float(fraction * ((1 << max(2, bits) - 1) - 1))
     state = np.where(idle, np.where(fine > 0, fine, others), state)
     return Scales(state=state, weight=state / fraction, capped=capped, peak=peak)
 

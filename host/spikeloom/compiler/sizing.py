@@ -8,6 +8,7 @@ from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, PAYLOAD_BITS_MAX, Ar
 from ..contract.errors import FitError
 from ..contract.network import InputKind, QuantisedNetwork
 from ..contract.ring import Space
+from .cycles_core import ROW_CYCLES
 from .mapping import build
 from .overflow import accumulator_bits_needed
 from .pieces import entries_needed, walks_sparsely
@@ -23,6 +24,8 @@ AUTO_LANES = 16
 AUTO_GRIDS = ((1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4), (8, 8))
 AUTO_WORDS, AUTO_ROWS = 4096, 64
 """What a core may need at most before "auto" takes a larger grid."""
+AUTO_UPDATE, AUTO_GROUP = 64, 8
+"""Cycles that the update of a core's neurons may take before "auto" takes a larger group, and the largest one."""
 
 
 def size_array(
@@ -66,7 +69,7 @@ def size_array(
                 config = replace(config, key_bits=error.needed)
             elif error.parameter and error.parameter != "words":
                 config = config.with_core(**{error.parameter: error.needed})
-            elif config.core.words + WORDS_STEP > WORDS_MAX:
+            elif not error.parameter or config.core.words + WORDS_STEP > WORDS_MAX:
                 raise
             else:
                 config = config.with_core(words=config.core.words + WORDS_STEP)
@@ -98,17 +101,22 @@ def _entries(network: QuantisedNetwork, placement: Placement, config: ArrayConfi
 
 
 def auto(network: QuantisedNetwork, text: str = "auto", plan: Schedule | None = None) -> ArrayConfig:
-    """The array of "auto", "auto:WxH" or "auto:WxH:LANES". Raises :class:`FitError` for any other text."""
+    """The array of "auto", "auto:WxH", "auto:WxH:LANES" or "auto:WxH:LANES:GROUP".
+
+    Raises :class:`FitError` for any other text, and for what no core can hold.
+    """
     _, *parts = text.split(":")
     try:
         width, height = map(int, parts[0].split("x")) if parts else (0, 0)
         lanes = int(parts[1]) if len(parts) > 1 else AUTO_LANES
+        group = int(parts[2]) if len(parts) > 2 else None
     except ValueError:
         width = -1
-    if width < 0 or len(parts) > 2:
-        raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT or auto:WIDTHxHEIGHT:LANES")
+    if width < 0 or len(parts) > 3:
+        raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT[:LANES[:GROUP]]")
     if parts:
-        return size_array(network, width, height, lanes, plan=plan)
+        config = size_array(network, width, height, lanes, 1 if group is None else group, plan=plan)
+        return regrouped(config) if group is None else config
     for grid in AUTO_GRIDS:
         try:
             config = size_array(network, *grid, lanes, plan=plan)
@@ -118,4 +126,18 @@ def auto(network: QuantisedNetwork, text: str = "auto", plan: Schedule | None = 
             continue
         if config.core.words <= AUTO_WORDS and config.core.rows <= AUTO_ROWS:
             break
-    return config
+    return regrouped(config)
+
+
+def regrouped(config: ArrayConfig) -> ArrayConfig:
+    """The same array that updates as many neurons a cycle as its rows ask for.
+
+    The least group with which all neurons take :data:`AUTO_UPDATE` cycles, up to :data:`AUTO_GROUP`.
+    """
+    core = config.core
+    groups = [n for n in range(1, AUTO_GROUP + 1) if core.lanes % n == 0]
+    enough = (n for n in groups if core.neurons // n <= AUTO_UPDATE)
+    group = next(enough, groups[-1])
+    # A row's place is taken two cycles before its drain, and can be taken again three after it was given back.
+    rows = -(-(ROW_CYCLES + core.sums_latency + 5) // (core.lanes // group)) + 1
+    return config.with_core(group=group, spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))

@@ -25,16 +25,23 @@ class Sharing:
         group: of each neuron, ``(size,)``.
         count: number of groups.
         values, groups: all real weights that are stored, and the group of each, ``(n,)``.
+        worth: what an error of each counts, ``(n,)``.
     """
 
     group: np.ndarray
     count: int
     values: np.ndarray
     groups: np.ndarray
+    worth: np.ndarray
 
     @classmethod
-    def of(cls, p: FloatPopulation, edges: Sequence[FloatProjection], per: str) -> Sharing:
-        """``per`` neuron: each neuron has its own, or each channel, if a kernel reaches all of it; layer: one."""
+    def of(
+        cls, p: FloatPopulation, edges: Sequence[FloatProjection], per: str, worth: Sequence[np.ndarray] | None = None
+    ) -> Sharing:
+        """``per`` neuron: each neuron has its own, or each channel, if a kernel reaches all of it; layer: one.
+
+        ``worth``: of each edge's stored weights; 1 unless given.
+        """
         if per == "layer":
             group = np.zeros(p.size, dtype=np.int64)
         elif any(e.convolution for e in edges):
@@ -46,6 +53,7 @@ class Sharing:
             count=int(group.max(initial=-1)) + 1,
             values=np.concatenate([np.zeros(0), *(e.values for e in edges)]),
             groups=np.concatenate([group[:0], *(by_value(e.weights, by_row(e, group)) for e in edges)]),
+            worth=np.concatenate([np.zeros(0), *(worth or [np.ones(len(e.values)) for e in edges])]),
         )
 
 
@@ -61,10 +69,10 @@ def by_value(weights: Matrix, rows: np.ndarray) -> np.ndarray:
     return np.repeat(rows, np.diff(weights.indptr))
 
 
-def full_scale(shared: Sharing, weight_bits: int) -> np.ndarray:
+def full_scale(shared: Sharing, weight_bits: int, by_worth: bool = False) -> np.ndarray:
     """Integer weight per unit of real weight, a group; 0 where all weights are zero.
 
-    4 bits and more: the largest magnitude becomes the largest integer. 1 and 2 bits: the mean of the magnitudes that
+    3 bits and more: the largest magnitude becomes the largest integer. 1 and 2 bits: the mean of the magnitudes that
     are kept becomes 1.
     """
     magnitude = np.abs(shared.values)
@@ -73,7 +81,8 @@ def full_scale(shared: Sharing, weight_bits: int) -> np.ndarray:
         np.maximum.at(unit, shared.groups, magnitude)
     else:
         kept = magnitude > (_cuts(shared)[shared.groups] if weight_bits == 2 else 0)
-        unit, steps = _means(shared, magnitude * kept, kept), 1
+        counted = kept * shared.worth if by_worth else kept
+        unit, steps = _means(shared, magnitude * counted, counted), 1
     return np.divide(steps, unit, out=np.zeros(shared.count), where=unit > 0)
 
 
@@ -84,13 +93,28 @@ def rounded(edge: FloatProjection, shared: Sharing, scale: np.ndarray, weight_bi
     """
     exact = edge.values
     if weight_bits > 2:
-        integers = np.rint(exact * by_value(edge.weights, by_row(edge, scale)))
+        values = integers(exact, by_value(edge.weights, by_row(edge, scale)), weight_bits)
     elif weight_bits == 1:
-        integers = np.sign(exact)
+        values = np.sign(exact)
     else:
         cut = _cuts(shared)[by_value(edge.weights, by_row(edge, shared.group))]
-        integers = np.sign(exact) * (np.abs(exact) > cut)
-    return with_values(edge.weights, integers.astype(np.int64))
+        values = np.sign(exact) * (np.abs(exact) > cut)
+    return with_values(edge.weights, values.astype(np.int64))
+
+
+def integers(exact: np.ndarray, scale: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Weights of 3 bits and more, rounded to the nearest and clipped to what the bits hold."""
+    half = 1 << weight_bits - 1
+    return np.clip(np.rint(exact * scale), -half, half - 1)
+
+
+def clipped(edge: FloatProjection, scale: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Which stored weights the bits do not hold, ``bool (n,)``; those of 1 and 2 bits are signs and never clipped."""
+    if weight_bits <= 2:
+        return np.zeros(len(edge.values), dtype=bool)
+    nearest = np.rint(edge.values * by_value(edge.weights, by_row(edge, scale)))
+    half = 1 << weight_bits - 1
+    return (nearest < -half) | (nearest > half - 1)
 
 
 def with_values(weights: Matrix, values: np.ndarray) -> Matrix:
@@ -107,4 +131,4 @@ def _cuts(shared: Sharing) -> np.ndarray:
 
 def _means(shared: Sharing, values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     sums, numbers = (np.bincount(shared.groups, weights=x, minlength=shared.count) for x in (values, counted))
-    return sums / np.maximum(numbers, 1)
+    return np.divide(sums, numbers, out=np.zeros(shared.count), where=numbers > 0)

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .config import ArrayConfig, CoreConfig
 from .errors import ConfigError
 from .numerics import Numerics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chip:
+    """What a chip has, as far as an array needs it.
+
+    Attributes:
+        name: the chip and its package.
+        family: ``ecp5`` or ``ice40``.
+        resources: how many there are, by the names that place and route counts them under.
+        fill: share of the logic up to which arrays are placed and routed; beyond it, routers find no way.
+    """
+
+    name: str
+    family: str
+    resources: Mapping[str, int]
+    fill: float
+
+
+LFE5U_85F = Chip(
+    name="Lattice LFE5U-85F", family="ecp5", resources={"COMB": 83640, "FF": 83640, "RAM": 208, "DSP": 156}, fill=0.8
+)
+LFE5U_25F = Chip(
+    name="Lattice LFE5U-25F", family="ecp5", resources={"COMB": 24288, "FF": 24288, "RAM": 56, "DSP": 28}, fill=0.8
+)
+UP5K = Chip(
+    name="Lattice iCE40UP5K-SG48", family="ice40", resources={"LC": 5280, "EBR": 30, "SPRAM": 4, "DSP": 8}, fill=0.97
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,3 +80,32 @@ def board(name: str) -> Board:
         return BOARDS[name]
     except KeyError:
         raise ConfigError(f"board: there is no {name!r}; the boards are {', '.join(sorted(BOARDS))}") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    """A board that an array can be chosen for, whether or not there is a build of it.
+
+    Attributes:
+        chip: what there is.
+        clock_hz, baud: of the preset's array, and of the link.
+    """
+
+    chip: Chip
+    clock_hz: int
+    baud: int
+
+
+ROOMS: dict[str, Room] = {
+    "ulx3s_85f": Room(chip=LFE5U_85F, clock_hz=25_000_000, baud=1_000_000),
+    "ulx3s_25f": Room(chip=LFE5U_25F, clock_hz=25_000_000, baud=1_000_000),
+    "icebreaker": Room(chip=UP5K, clock_hz=12_000_000, baud=1_000_000),
+}
+
+
+def room(name: str) -> Room:
+    """A board to fit an array to. Raises :class:`ConfigError` for an unknown one."""
+    try:
+        return ROOMS[name]
+    except KeyError:
+        raise ConfigError(f"board: there is no {name!r} to fit to; there are {', '.join(sorted(ROOMS))}") from None

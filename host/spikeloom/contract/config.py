@@ -13,7 +13,7 @@ from .layout import Field, Layout
 from .neuron import bias_layout, parameter_layout, state_layout
 from .numerics import Numerics
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of everything in this package that a board and a host must agree on."""
 
 KEY_BITS_MAX = 10
@@ -40,6 +40,8 @@ class CoreConfig:
         words: depth of the weight memory, in words of ``lanes`` weights.
         slots: accumulators a neuron, one for each coming tick: delays reach ``slots - 1``; a power of two, 2 to 64.
         group: neurons updated a cycle; divides ``lanes``.
+        sums_latency: cycles that the RAM of the accumulators takes, 0 to 2, and results that are forwarded besides two:
+            0 is LUT RAM, for few rows and slots; 1 block RAM; 2 block RAM with its output register, for high clocks.
         projections: depth of the projection table.
         coordinates: depth of the table of coordinates, one to three a projection.
         entries: depth of the table that coordinates may look up in place of a product: edges of convolutions, row
@@ -58,6 +60,7 @@ class CoreConfig:
     words: int = 4096
     slots: int = 4
     group: int = 1
+    sums_latency: int = 2
     projections: int = 16
     coordinates: int = 32
     entries: int = 0
@@ -72,6 +75,7 @@ class CoreConfig:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("lanes", 1, 128), ("rows", 1, 4096), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
+            ("sums_latency", 0, 2),
             ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, PHASES_MAX),
             ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
         ):  # fmt: skip

