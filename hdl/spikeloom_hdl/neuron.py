@@ -7,7 +7,6 @@ from amaranth import *
 from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
-from .arithmetic import Multiply
 from .stage import RigidPipeline
 
 FACTOR_BITS = 17
@@ -50,7 +49,6 @@ class NeuronPipeline:
     state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
-    multiply : how products are made.
     delay : how values wait that are wanted much later, or None: in registers.
     """
 
@@ -58,9 +56,9 @@ class NeuronPipeline:
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
-        state, parameters, biases, acc, tick, flush, clear, multiply: Multiply, delay: Delay | None = None,
+        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
     ):  # fmt: skip
-        self.m, self.numerics, self.multiply, self.delay = m, numerics, multiply, delay
+        self.m, self.numerics, self.delay = m, numerics, delay
         self.adaptive = "a" in state.shape().members
         self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
         self.aside: dict[str, tuple[Value, int]] = {}
@@ -109,10 +107,9 @@ class NeuronPipeline:
         delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         if self.adaptive:
             delayed = Mux(pipe["adaptation"] == Adaptation.INPUT, pipe["a"], delayed)
-        products = {}
         for factor, state in zip(("alpha", "beta", "gamma"), self.decaying, strict=False):
-            for part, half in (("low", self._low(pipe[state])), ("high", self._high(pipe[state]))):
-                products[f"{part}_{state}"] = self.multiply(f"{pipe.name}{part}_{state}", pipe[factor], half)
+            pipe.set(**{f"low_{state}": pipe[factor] * self._low(pipe[state])})
+            pipe.set(**{f"high_{state}": pipe[factor] * self._high(pipe[state])})
             pipe.drop(factor)
         pipe.set(
             active=active,
@@ -127,14 +124,13 @@ class NeuronPipeline:
         pipe.drop("latency", "u", "v", "s")
         self._set_aside("v_sub")
         pipe.step()
-        pipe.set(**products)
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""
         return state[:FACTOR_BITS] if len(state) > FACTOR_BITS + 1 else state
 
     def _high(self, state: Value) -> Value:
-        return state >> FACTOR_BITS if len(state) > FACTOR_BITS + 1 else Const(0)
+        return state[FACTOR_BITS:].as_signed() if len(state) > FACTOR_BITS + 1 else Const(0)
 
     def _divide(self, name: str) -> tuple[Value, Value]:
         """A product over ``2**12``, rounded down, and whether it has to be one more.

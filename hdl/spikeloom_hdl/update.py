@@ -12,7 +12,6 @@ from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Space, spaces
 
 from . import memories
-from .arithmetic import multiply_of
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .neuron import NeuronPipeline
@@ -108,7 +107,7 @@ class NeuronUnit(wiring.Component):
             busy.append(control["valid"])
 
         group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), acc)
-        delay, multiply = memories.delay_of(m, platform), multiply_of(m, platform)
+        delay = memories.delay_of(m, platform)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -120,7 +119,6 @@ class NeuronUnit(wiring.Component):
                 tick=self.tick,
                 flush=self.flush,
                 clear=self.clear,
-                multiply=multiply,
                 delay=delay,
             )  # fmt: skip
             neurons.append(neuron.result)

@@ -79,6 +79,8 @@ def simulate(
     environment = {
         **verilator_environment(),
         _PARAMETERS: json.dumps(dict(parameters or {})),
+        # cocotb sets up pytest's assertions in the simulator, where plugins of other packages have no business.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     # The runner copies this process's environment, and hands sys.path to the simulator.
     path = [str(test_file.parent), *sys.path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def random_population(
     biases = rng.integers(-typical // 8, typical // 4 + 2, (2, size))
     v_min = rng.choice([-top - 1, -typical, 0], full)
     loihi = numerics.profile is Profile.LOIHI
-    adaptation = {}
+    adaptation: dict[str, Any] = {}
     if adaptive:
         kinds = list(Adaptation)[: 2 if reset is Reset.SUBTRACT_DELAYED else 3]
         adaptation = {"gamma": rng.choice(decays, full), "step": rng.integers(0, typical, full)}

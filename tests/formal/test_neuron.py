@@ -24,7 +24,6 @@ from amaranth.lib.wiring import In
 from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset, bias_layout, parameter_layout, state_layout
 from spikeloom.contract.numerics import DECAY_BITS, DECAY_ONE, DEFAULT, LOIHI, SMALL, Profile
 from spikeloom_hdl import neuron
-from spikeloom_hdl.arithmetic import multiply_of
 from spikeloom_hdl.layout import struct
 from spikeloom_hdl.neuron import NeuronPipeline
 
@@ -66,7 +65,7 @@ class NeuronProof(prover.Top):
             "state": self.state, "parameters": p, "biases": self.biases, "acc": self.acc,
             "tick": tick, "flush": flush, "clear": self.clear,
         }  # fmt: skip
-        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, multiply=multiply_of(m, None), **ports)
+        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, **ports)
         got = pipeline.result
         states = ("u", "v", "r") if self.adaptation is None else ("u", "v", "r", "a")
         cleared = prover.past(m, self.clear, 1, "cleared")

@@ -43,10 +43,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
         generic.build(m, shape, access, platform, style="block")
         return
     answers = []
-    hides = [access.hides]  # as they are now, a cycle ago, two ago
-    for n in (1, 2):
-        hides.append(Signal.like(access.hides, name=f"hides{n}"))
-        m.d.sync += hides[-1].eq(hides[-2])
+    hidden = _late(m, access)
     for piece in pieces(shape, widest):
         ram = Dp16kd(widest, register=own)
         m.submodules[f"ram{piece.low}"] = ram
@@ -82,24 +79,36 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
                 b.write_data.eq(bus),
             ]
             word = b.data[: piece.width]
-            answers.append((piece, Mux(hides[2][piece.column], 0, word) if own else word))
+            answers.append((piece, Mux(hidden[piece.column], 0, word) if own else word))
     join(m, access, shape, answers, late=own)
 
 
 def _shallow(m: Module, shape: Shape, access: Access) -> None:
     """A wide RAM a column."""
     answers = []
+    own, hidden = shape.registered, _late(m, access)
     for piece in pieces(shape):
-        ram = Wide16kd()
+        ram = Wide16kd(register=own)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
             ram.address.eq(Mux(access.select, access.record, access.address)),
             ram.enable.eq(access.enable | access.select),
-            ram.zero.eq(access.zero | access.hides[piece.column]),
+            ram.zero.eq(Const(0) if own else access.zero | access.hides[piece.column]),
             ram.write.eq(access.writes[piece.column]),
             ram.write_address.eq(access.record),
             ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),
+            access.data[piece.low : piece.high].eq(ram.data),
         ]
-        access.give(m, piece, ram.data)
-        answers.append((piece, ram.data[: piece.width]))
-    join(m, access, shape, answers)
+        word = ram.data[: piece.width]
+        answers.append((piece, Mux(hidden[piece.column], 0, word) if own else word))
+    join(m, access, shape, answers, late=own)
+
+
+def _late(m: Module, access: Access) -> Value:
+    """Which columns are hidden, when their words come out of the RAMs' output registers."""
+    value = access.hides
+    for n in (1, 2):
+        later = Signal.like(value, name=f"hides{n}")
+        m.d.sync += later.eq(value)
+        value = later
+    return value

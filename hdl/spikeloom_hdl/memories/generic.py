@@ -1,11 +1,15 @@
 """Memories of no chip in particular: what synthesis makes RAMs of, and simulators run."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth import *
 from amaranth.lib.memory import Memory
 
-from .access import Access, Shape, join, pieces
+from spikeloom.contract.layout import COLUMN_BITS
+
+from .access import Access, Piece, Shape, join, pieces
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | None = None) -> None:
@@ -30,10 +34,6 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
             write.en.eq(access.writes[piece.column]),
             read.addr.eq(Mux(access.select, access.record, access.address)),
         ]
-        if shape.immediate:
-            m.d.comb += access.data[piece.low : piece.high].eq(Mux(access.zero, 0, read.data))
-        else:
-            access.give(m, piece, word)
         if shape.writable:
             with m.If(~access.select):
                 m.d.comb += [
@@ -41,9 +41,32 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
                     write.data.eq(access.write_data[piece.low : piece.high]),
                     write.en.eq(access.write_enable[piece.part]),
                 ]
+        if shape.immediate:
+            m.d.comb += access.data[piece.low : piece.high].eq(Mux(access.zero, 0, read.data))
+            read_values.append((piece, Mux(access.hides[piece.column], 0, read.data)))
+            continue
+        access.give(m, piece, word)
         with m.If(access.zero | access.hides[piece.column]):
             m.d.sync += word.eq(0)
         with m.Elif(access.enable | access.select):
             m.d.sync += word.eq(read.data)
         read_values.append((piece, word))
-    join(m, access, shape, read_values)
+    if shape.immediate:
+        _gather(m, access, read_values)
+    else:
+        join(m, access, shape, read_values)
+
+
+def _gather(m: Module, access: Access, read: list[tuple[Piece, Value]]) -> None:
+    """The answer to the bus of what is read at once, two cycles later: four columns to a register, then all."""
+    words = []
+    for first in range(0, len(access.hides), 4):
+        parts = []
+        for piece, value in read:
+            if first <= piece.column < first + 4:
+                part = Signal(COLUMN_BITS, name=f"part{piece.low}")
+                m.d.comb += part[piece.shift : piece.shift + piece.width].eq(value)
+                parts.append(part)
+        words.append(Signal(COLUMN_BITS, name=f"word{first}"))
+        m.d.sync += words[-1].eq(reduce(or_, parts))
+    m.d.sync += access.answer.eq(reduce(or_, words))

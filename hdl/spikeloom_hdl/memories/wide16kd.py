@@ -14,6 +14,11 @@ ADDRESS_BITS = 9
 class Wide16kd(wiring.Component):
     """One block RAM, both ports in one clock domain.
 
+    Parameters
+    ----------
+    register :
+        Data passes the RAM's output register: it is there another cycle later. ``zero`` is not to be used then.
+
     A read in the cycle of a write to the same word gives anything; in the model what is neither the old nor the new
     word.
 
@@ -27,7 +32,8 @@ class Wide16kd(wiring.Component):
     write, write_address, write_data : ``In(...)``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, register: bool = False):
+        self.register = register
         super().__init__(
             {
                 "address": In(ADDRESS_BITS),
@@ -54,10 +60,14 @@ class Wide16kd(wiring.Component):
             write.en.eq(self.write),
         ]
         collides = self.write & (self.write_address == self.address)
+        data = self.data
+        if self.register:
+            data = Signal(WIDTH, name="late")
+            m.d.sync += self.data.eq(data)
         with m.If(self.zero):
-            m.d.sync += self.data.eq(0)
+            m.d.sync += data.eq(0)
         with m.Elif(self.enable):
-            m.d.sync += self.data.eq(Mux(collides, ~(read.data ^ self.write_data), read.data))
+            m.d.sync += data.eq(Mux(collides, ~(read.data ^ self.write_data), read.data))
         return m
 
     def _instance(self) -> Instance:
@@ -73,7 +83,7 @@ class Wide16kd(wiring.Component):
         for n, name in enumerate("AB"):
             arguments |= {
                 f"p_DATA_WIDTH_{name}": WIDTH,
-                f"p_REGMODE_{name}": "NOREG",
+                f"p_REGMODE_{name}": "OUTREG" if self.register else "NOREG",
                 f"p_CSDECODE_{name}": "0b000",
                 f"p_CLK{name}MUX": f"CLK{name}",
                 f"i_CLK{name}": ClockSignal(),

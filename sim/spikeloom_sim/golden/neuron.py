@@ -94,7 +94,8 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
 
     adapts = np.any(p.step) or np.any(state.a)  # otherwise there is nothing that decays
     delayed = np.where(fired & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
-    theta, faded = p.theta, 0
+    theta: Integers = p.theta
+    faded: Integers = 0
     if adapts:
         faded = decayed(numerics, p.gamma, np.asarray(state.a, dtype=np.int64))
         delayed = np.where(p.adaptation == Adaptation.INPUT, state.a, delayed)

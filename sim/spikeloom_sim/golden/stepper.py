@@ -86,9 +86,9 @@ class Stepper:
         for x, array in values.items():
             if x not in STATES:
                 raise ConfigError(f"population {name}: there is no state {x!r}, there are {', '.join(STATES)}")
-            values = level.values(x)
-            values[level.parts[name]] = array
-            level.state = level.state._replace(**{x: values})
+            whole = level.values(x)
+            whole[level.parts[name]] = array
+            level.state = level.state._replace(**{x: whole})
 
     def set_weights(self, projection: int, weights: np.ndarray) -> None:
         """Other weights, ``(target, source)``, for the projection of that number, between two ticks."""
