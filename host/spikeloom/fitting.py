@@ -254,9 +254,9 @@ def _timed(candidates: list[Candidate], samples: Any, say: Tell) -> list[Candida
         known.append(_cycles(candidate, *spikes[id(candidate.network)], probe=True))
     front = pareto(known)
     chosen = [front[round(n)] for n in np.linspace(0, len(front) - 1, FINALISTS)]
-    while chosen := {id(c): c for c in chosen if not c.exact}:  # by identity: a candidate holds arrays
-        say(f"{len(chosen)} arrays on whole samples")
-        exact = {key: _cycles(c, *spikes[id(c.network)], probe=False) for key, c in chosen.items()}
+    while rough := {id(c): c for c in chosen if not c.exact}:  # by identity: a candidate holds arrays
+        say(f"{len(rough)} arrays on whole samples")
+        exact = {key: _cycles(c, *spikes[id(c.network)], probe=False) for key, c in rough.items()}
         known = [exact.get(id(c), c) for c in known]
         front = pareto(known)
         chosen = [max(front, key=lambda c, goal=goal: _score(c, goal)) for goal in GOALS]  # type: ignore[misc]

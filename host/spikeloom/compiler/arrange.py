@@ -92,7 +92,7 @@ def copies(config: ArrayConfig, moving: Traffic, at: np.ndarray) -> np.ndarray:
     ends[:, 0] += moving.reached[:, HOST]
     grid = ends.reshape(-1, config.height, config.width)
     y, x = np.arange(config.height)[:, None], np.arange(config.width)
-    wanted = grid > 0
+    wanted = np.asarray(grid > 0)
     south = _behind(wanted, 1) & (y >= start_y)
     north = _behind(wanted[:, ::-1], 1)[:, ::-1] & (y <= start_y)
     columns = wanted.any(axis=1, keepdims=True)
@@ -110,7 +110,7 @@ def _behind(wanted: np.ndarray, axis: int) -> np.ndarray:
 
 def report(config: ArrayConfig, before: Placement, after: Placement, activity: Activity) -> dict[str, float]:
     """Flits a tick that the busiest router sends, and all of them, before and after."""
-    found = {}
+    found: dict[str, float] = {}
     for name, placement in (("before", before), ("after", after)):
         moving = traffic(config, placement, activity)
         sent = np.tensordot(moving.flits, copies(config, moving, np.arange(config.cores)), 1)
