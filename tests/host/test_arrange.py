@@ -1,7 +1,7 @@
 """Cores change places in the mesh: what a core holds stays together, and the busiest router sends less."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import random_network, random_samples, seeds
 
@@ -16,7 +16,10 @@ from spikeloom.contract.network import InputPopulation, Population, Projection, 
 from spikeloom.contract.numerics import Profile
 from spikeloom.image import NO_KEY
 
+from .test_mapping import agree
 
+
+@settings(deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(1, 4))
 def test_copies_are_those_of_the_trees(seed: int, width: int, height: int) -> None:
     rng, keys = np.random.default_rng(seed), 4
@@ -50,7 +53,16 @@ def test_never_worse_and_nothing_is_lost(seed: int, grid: tuple[int, int]) -> No
     for link in after.links:
         assert link.core == homes.get(link.key, HOST)
         assert any(link.target is s for s in after.slices)
-    assert arrange(config, before, busy) is not None
+
+
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.too_slow])
+@given(seeds, st.sampled_from(((2, 2), (4, 2), (4, 4))), st.sampled_from(("pipelined", "layered")))
+def test_up_to_16_cores_in_other_places_run_the_network(seed: int, grid: tuple[int, int], kind) -> None:
+    """The model array, which knows only the memories, against the golden model."""
+    network = random_network(seed, Profile.SPIKELOOM)
+    samples = random_samples(network, seed, samples=1, ticks=6)
+    config = size_array(network, *grid, 2, plan=schedule(network, kind))
+    agree(network, sl.compile(network, config, kind, sl.activity(network, samples)), samples)
 
 
 def test_the_same_twice_and_a_busy_pair_comes_together() -> None:

@@ -15,7 +15,7 @@ from spikeloom.contract.network import InputPopulation, Population, Projection, 
 from spikeloom.fitting import Candidate, pareto
 
 TABLE = json.loads((Path(__file__).parents[2] / "docs" / "results" / "resources.json").read_text())["points"]
-FAMILIES = sorted({point["family"] for point in TABLE})
+FAMILIES = sorted(resources.fitted()["families"])
 
 
 def network(*sizes: int) -> QuantisedNetwork:
@@ -84,7 +84,8 @@ def test_what_does_not_fit_is_told_with_its_cure() -> None:
     samples = np.zeros((1, 2, 400), dtype=np.int64)
     with pytest.raises(FitError, match=r"ulx3s_25f .* RAM, the chip lets it have 56, \d+ too few.*weight_bits than 8"):
         sl.fit(network(400, 400), samples, "ulx3s_25f")
-    with pytest.raises(FitError, match=r"icebreaker .* too few"):
+    measured = "ice40" in FAMILIES
+    with pytest.raises(FitError if measured else ConfigError, match=r"icebreaker .* too few|no array of ice40"):
         sl.fit(network(400, 400), samples, "icebreaker")
     with pytest.raises(ConfigError, match="icebreaker, ulx3s_25f, ulx3s_85f"):
         sl.fit(network(2, 2), samples, "nexys")
