@@ -92,7 +92,7 @@ def copies(config: ArrayConfig, moving: Traffic, at: np.ndarray) -> np.ndarray:
     ends[:, 0] += moving.reached[:, HOST]
     grid = ends.reshape(-1, config.height, config.width)
     y, x = np.arange(config.height)[:, None], np.arange(config.width)
-    wanted = np.asarray(grid > 0)
+    wanted: np.ndarray = np.greater(grid, 0)
     south = _behind(wanted, 1) & (y >= start_y)
     north = _behind(wanted[:, ::-1], 1)[:, ::-1] & (y <= start_y)
     columns = wanted.any(axis=1, keepdims=True)
