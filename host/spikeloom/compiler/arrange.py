@@ -92,10 +92,10 @@ def copies(config: ArrayConfig, moving: Traffic, at: np.ndarray) -> np.ndarray:
     ends[:, 0] += moving.reached[:, HOST]
     grid = ends.reshape(-1, config.height, config.width)
     y, x = np.arange(config.height)[:, None], np.arange(config.width)
-    wanted: np.ndarray = np.greater(grid, 0)
+    wanted = np.asarray(grid > 0)
     south = _behind(wanted, 1) & (y >= start_y)
     north = _behind(wanted[:, ::-1], 1)[:, ::-1] & (y <= start_y)
-    columns = wanted.any(axis=1, keepdims=True)
+    columns: np.ndarray = np.asarray(wanted.any(axis=1, keepdims=True))
     row = y == start_y
     east = _behind(columns, 2) & (x >= start_x) & row
     west = _behind(columns[:, :, ::-1], 2)[:, :, ::-1] & (x <= start_x) & row
