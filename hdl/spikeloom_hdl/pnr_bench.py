@@ -117,7 +117,7 @@ def run(
         placed = pnr.place(design, point.seed, router=point.router, device=point.device)
         figures = {**asdict(point), "date": date.today().isoformat(), **asdict(placed)}
         # An older netlist of the same core is history.
-        same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family", "router")}
+        same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
         kept = {k: p for k, p in record["points"].items() if any(p.get(name) != value for name, value in same.items())}
         record["points"] = {**kept, key: figures}
         store.parent.mkdir(parents=True, exist_ok=True)
