@@ -26,8 +26,10 @@ from ..contract.ring import Space, spaces
 
 Used = dict[str, int]
 
-FAST = (Space.ACCUMULATOR, Space.EMISSION)
+FAST = (Space.EMISSION,)
 """Spaces whose records are needed early in the next cycle."""
+LATE = (Space.WEIGHT, Space.WORD_ROW, Space.PARAMETER, Space.BIAS, Space.STATE)
+"""Spaces with a register behind the memory."""
 WRITABLE = (Space.ACCUMULATOR, Space.STATE)
 """Spaces that the core writes, too."""
 NO_MEMORY = (Space.ROUTE, Space.COUNTER, Space.REGISTER)
@@ -36,8 +38,9 @@ NO_MEMORY = (Space.ROUTE, Space.COUNTER, Space.REGISTER)
 DP16KD = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 EBR = {256: 16, 512: 8, 1024: 4, 2048: 2}
 """Width of a block RAM by the depth up to which it is taken."""
-LUT_RAM_DEPTH, LUT_RAM_DEEP = 64, 16
-"""ECP5: up to these depths fast memories that the core only reads, and all others, are LUT RAM."""
+LUT_RAM_DEPTH, TABLE_DEPTH, WRITABLE_DEPTH = 64, 32, 16
+"""ECP5: up to these depths fast memories that the core only reads, others of those, and what the core writes are LUT
+RAM."""
 WIDE_DEPTH = 512
 """ECP5: up to here such a memory is one RAM of 36 bits a column, if it is wider than the widest one with two ports."""
 SPRAM_DEPTH, SPRAM_WIDTH, LARGE_DEPTH = 16384, 16, 1024
@@ -64,6 +67,7 @@ class Memory:
     fast: bool
     writable: bool
     parts: int
+    latency: int
 
     def pieces(self, widest: int) -> int:
         """RAMs of this width side by side: none has bits of two columns of the bus, or of two parts."""
@@ -78,6 +82,7 @@ def memories(config: ArrayConfig) -> list[Memory]:
         Memory(
             space, shape.depth, shape.layout.width, space in FAST, space in WRITABLE,
             config.core.group if space is Space.STATE else 1,
+            config.core.sums_latency if space is Space.ACCUMULATOR else 2 if space in LATE else 1,
         )
         for space, shape in spaces(config).items()
         if space not in NO_MEMORY
@@ -110,8 +115,11 @@ def known(config: ArrayConfig, family: str) -> dict[str, int]:
 def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
     found = {"RAM": 0, "lut_ram": 0}
     for memory in every:
-        widest = next((width for depth, width in DP16KD.items() if memory.depth <= depth), None)
-        if memory.depth <= (LUT_RAM_DEPTH if memory.fast and not memory.writable else LUT_RAM_DEEP):
+        # Half of the rows are zeros where the core writes and the RAM's output register is used.
+        rows = memory.depth * (2 if memory.writable and memory.latency == 2 else 1)
+        widest = next((width for depth, width in DP16KD.items() if rows <= depth), None)
+        shallow = WRITABLE_DEPTH if memory.writable else LUT_RAM_DEPTH if memory.fast else TABLE_DEPTH
+        if memory.latency == 0 or memory.depth <= shallow:
             found["lut_ram"] += ceil(memory.depth / 16) * memory.pieces(4)
         elif memory.depth <= WIDE_DEPTH and memory.width > DP16KD[1024] and not memory.writable:
             found["RAM"] += memory.pieces(COLUMN_BITS)
@@ -125,7 +133,7 @@ def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
 def _ice40(every: Sequence[Memory]) -> dict[str, int]:
     found = {"EBR": 0, "SPRAM": 0, "registers": 0}
     for memory in every:
-        if not (memory.fast or memory.writable) and memory.depth > LARGE_DEPTH and _late(memory.space):
+        if not (memory.fast or memory.writable) and memory.depth > LARGE_DEPTH:
             found["SPRAM"] += memory.pieces(SPRAM_WIDTH) * ceil(memory.depth / SPRAM_DEPTH)
         elif not memory.writable and memory.depth <= REGISTERS_DEPTH:
             found["registers"] += memory.depth * memory.width
@@ -134,11 +142,6 @@ def _ice40(every: Sequence[Memory]) -> dict[str, int]:
         else:
             found["EBR"] += memory.pieces(COLUMN_BITS) * 16 * ceil(memory.depth / max(EBR))
     return found
-
-
-def _late(space: Space) -> bool:
-    """Whether there is a register behind the memory."""
-    return space in (Space.WEIGHT, Space.WORD_ROW, Space.PARAMETER, Space.BIAS)
 
 
 def features(config: ArrayConfig, family: str) -> dict[str, float]:
