@@ -12,9 +12,9 @@ from .wide16kd import DEPTH, Wide16kd
 LUT_RAM_DEPTH = 64
 """Up to here a fast memory is LUT RAM. A block RAM takes 5.6 ns from the clock to its output."""
 
-TABLE_DEPTH, WRITABLE_DEPTH = 32, 16
-"""Up to here one is that need not be fast, and one that the core writes: block RAM into a register is fast enough, but
-where it lies is not for the placer to choose."""
+TABLE_DEPTH, WRITABLE_DEPTH = 16, 16
+"""Up to here one is that need not be fast, and one that the core writes: that is as deep as one LUT RAM, without
+multiplexers."""
 
 
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:

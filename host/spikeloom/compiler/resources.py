@@ -38,7 +38,7 @@ NO_MEMORY = (Space.ROUTE, Space.COUNTER, Space.REGISTER)
 DP16KD = {1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}
 EBR = {256: 16, 512: 8, 1024: 4, 2048: 2}
 """Width of a block RAM by the depth up to which it is taken."""
-LUT_RAM_DEPTH, TABLE_DEPTH, WRITABLE_DEPTH = 64, 32, 16
+LUT_RAM_DEPTH, TABLE_DEPTH, WRITABLE_DEPTH = 64, 16, 16
 """ECP5: up to these depths fast memories that the core only reads, others of those, and what the core writes are LUT
 RAM."""
 WIDE_DEPTH = 512
