@@ -19,9 +19,9 @@ CHANGED = {
         "profile": Profile.LOIHI, "weight_bits": 4, "fraction_bits": 5, "accumulator_bits": 17, "state_bits": 23,
     },
     CoreConfig: {
-        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "projections": 17,
+        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "sums_latency": 1, "projections": 17,
         "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
-        "parameters_per_neuron": False, "event_fifo": 32, "spike_fifo": 32, "numerics": EXACT,
+        "parameters_per_neuron": False, "adaptive": True, "event_fifo": 32, "spike_fifo": 32, "numerics": EXACT,
     },
     ArrayConfig: {
         "width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4),
