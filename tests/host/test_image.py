@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikeloom.compiler.compile import compile
+from spikeloom.contract.config import FORMAT_VERSION
 from spikeloom.contract.errors import ImageError
 from spikeloom.contract.numerics import Profile
 from spikeloom.driver.board import Board
@@ -98,7 +99,8 @@ def test_other_versions_and_contents(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="do not match their hash"):
         open_image(path)
     rewrite(path, image=99)
-    with pytest.raises(ImageError, match=r"versions \(99, 2\), this program reads \(2, 2\).*spikeloom compile"):
+    n = FORMAT_VERSION
+    with pytest.raises(ImageError, match=rf"versions \(99, {n}\), this program reads \(2, {n}\).*spikeloom compile"):
         open_image(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ImageError, match="not an image"):
