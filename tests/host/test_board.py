@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spikeloom.compiler.compile import compile
+from spikeloom.contract.config import FORMAT_VERSION
 from spikeloom.contract.errors import (
     BoardError,
     BusyError,
@@ -194,7 +195,7 @@ def test_the_wrong_board_and_no_board() -> None:
         def _data(self, words: list[int]) -> None:
             super()._data([words[0] ^ 6, *words[1:]])
 
-    with pytest.raises(ImageError, match=r"format 4, this program 2"):
+    with pytest.raises(ImageError, match=f"format {FORMAT_VERSION ^ 6}, this program {FORMAT_VERSION}"):
         Board(Older(IMAGE.config), IMAGE)
 
 

@@ -145,7 +145,7 @@ def test_convolution_uses_the_lanes_while_events_wait(convolution: QuantisedNetw
 
 def test_what_nothing_costs(convolution: QuantisedNetwork) -> None:
     """A tick without events, and the reset of the states, measured at the core and from DONE to DONE."""
-    image = sl.compile(convolution, f"auto:1x1:{LANES}")
+    image = sl.compile(convolution, f"auto:1x1:{LANES}:1")
     core, ticks = image.config.core, 10
     rows = 16 * 8 * 8 // LANES
     with sl.connect("sim", image) as board:

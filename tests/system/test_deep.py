@@ -76,7 +76,7 @@ def test_no_difference(draw, layers: int, kind: Kind) -> None:
     assert (whole.spikes != sl.golden.run(less, samples).spikes).any()
 
 
-@pytest.mark.parametrize("seed", [4, 5, 6])
+@pytest.mark.parametrize("seed", [5, 6, 12])
 def test_the_board_counts_what_the_golden_model_does(seed: int) -> None:
     draw = random_network if seed % 2 else in_space_network
     quantised = draw(seed, Profile.SPIKELOOM, 8, ARRAY.numerics)

@@ -93,7 +93,7 @@ def _shallow(m: Module, shape: Shape, access: Access) -> None:
         m.d.comb += [
             ram.address.eq(Mux(access.select, access.record, access.address)),
             ram.enable.eq(access.enable | access.select),
-            ram.zero.eq(Const(0) if own else access.zero | access.hides[piece.column]),
+            ram.zero.eq(access.zero if own else access.zero | access.hides[piece.column]),
             ram.write.eq(access.writes[piece.column]),
             ram.write_address.eq(access.record),
             ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),

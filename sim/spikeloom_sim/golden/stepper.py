@@ -14,7 +14,7 @@ from spikeloom.contract.network import Projection, QuantisedNetwork
 from .neuron import Parameters, State, step
 from .order import components
 
-STATES = ("u", "v", "r", "a")
+STATES = ("u", "v", "r")
 
 
 class Stepper:
@@ -76,19 +76,17 @@ class Stepper:
                 level.acc[slot, level.parts[synapses.target]] += synapses.sum(active, spikes)
 
     def state(self, name: str) -> dict[str, np.ndarray]:
-        """``u``, ``v``, ``r`` and ``a`` of a population after the last tick, ``int64 (size,)``."""
+        """``u``, ``v`` and ``r`` of a population after the last tick, ``int64 (size,)``."""
         level = self._level[name]
-        return {x: level.values(x)[level.parts[name]] for x in STATES}
+        return {x: getattr(level.state, x)[level.parts[name]].copy() for x in STATES}
 
     def set_state(self, name: str, **values: np.ndarray) -> None:
-        """Write ``u``, ``v``, ``r`` or ``a`` of a population between two ticks."""
+        """Write ``u``, ``v`` or ``r`` of a population between two ticks."""
         level = self._level[name]
         for x, array in values.items():
             if x not in STATES:
                 raise ConfigError(f"population {name}: there is no state {x!r}, there are {', '.join(STATES)}")
-            whole = level.values(x)
-            whole[level.parts[name]] = array
-            level.state = level.state._replace(**{x: whole})
+            getattr(level.state, x)[level.parts[name]] = array
 
     def set_weights(self, projection: int, weights: np.ndarray) -> None:
         """Other weights, ``(target, source)``, for the projection of that number, between two ticks."""
@@ -146,10 +144,6 @@ class _Level:
         if bias.min(initial=0) < low or bias.max(initial=0) > high:
             raise SampleError(f"population {name}: a bias of {bias.min()} to {bias.max()}, must be {low} to {high}")
         self.bias[self.parts[name]] = bias
-
-    def values(self, name: str) -> np.ndarray:
-        """One of the states, a copy; zeros where the golden model keeps none."""
-        return np.array(np.broadcast_to(getattr(self.state, name), (self.size,)), dtype=np.int64)
 
     def step(self, network: QuantisedNetwork, slot: int) -> int:
         after = step(network.numerics, self.parameters, self.state, self.acc[slot])
