@@ -49,7 +49,7 @@ def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c == "adaptive" else c for c in CASES])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_core(case: str, seed: int, tmp_path: Path) -> None:
     _, image = network_and_image(case, seed)
     simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": seed})
