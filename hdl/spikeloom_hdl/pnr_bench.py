@@ -11,6 +11,7 @@ from typing import Any
 
 from amaranth.lib import wiring
 
+from spikeloom.contract import boards
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import Numerics
 
@@ -36,14 +37,12 @@ class Part:
 
     Attributes:
         device: nextpnr's option.
-        rams: block RAMs that it has, each of 36 bits a cycle.
-        comb: logic cells that it has.
+        chip: what it has.
         config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM.
     """
 
     device: str
-    rams: int
-    comb: int
+    chip: boards.Chip
     config: ArrayConfig
 
 
@@ -56,10 +55,13 @@ def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", rams=208, comb=83640, config=_filled(4, 2, 40, 512)),
-    "LFE5U-25F": Part(device="25k", rams=56, comb=24288, config=_filled(2, 1, 52, 512)),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 40, 512)),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 52, 512)),
 }
 """By name; of speed 6."""
+
+RAM_BITS = 36
+"""Bits that a block RAM gives in a cycle, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,11 +191,12 @@ def _parts(lines: list[dict[str, Any]]) -> str:
     rows = []
     for line in lines:
         part = PARTS[line["part"]]
-        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (36 * part.rams)
+        have = part.chip.resources
+        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (RAM_BITS * have["RAM"])
         shape = f"{part.config.width}x{part.config.height} cores of {part.config.core.lanes} lanes"
         rows.append(
-            f"| {line['part']} | {shape} | {line['COMB']} ({line['COMB'] / part.comb:.0%}) | {line['FF']} "
-            f"| {line['RAM']} ({line['RAM'] / part.rams:.0%}) | {line['DSP']} | {_clocks(line)} "
+            f"| {line['part']} | {shape} | {line['COMB']} ({line['COMB'] / have['COMB']:.0%}) | {line['FF']} "
+            f"| {line['RAM']} ({line['RAM'] / have['RAM']:.0%}) | {line['DSP']} | {_clocks(line)} "
             f"| {line['gsops']} | {bandwidth:.0%} |"
         )
     return (

@@ -1,4 +1,4 @@
-"""Registers of a pipeline: elastic ones that can wait, and rigid ones that carry values along."""
+"""Registers of a pipeline: one that keeps what is not taken, and rigid ones that carry values along."""
 
 from typing import Any
 
@@ -38,29 +38,6 @@ class Skid(wiring.Component):
         with m.If(~full):
             m.d.sync += held.eq(self.i.payload)
         return m
-
-
-class ElasticStage:
-    """One register of an elastic pipeline, as part of the module that it is made in.
-
-    ``load`` is high in the cycle in which the register takes new values; the owner assigns them under
-    ``m.If(stage.load)``. ``ready`` allows it: the register is empty, or its content leaves in this cycle.
-
-    Attributes
-    ----------
-    valid : the register holds something.
-    ready : it can take something.
-    load : driven by the owner: it takes something.
-    leave : driven by the owner: its content goes on.
-    """
-
-    def __init__(self, m: Module, name: str):
-        self.valid = Signal(name=f"{name}_valid")
-        self.ready = Signal(name=f"{name}_ready")
-        self.load = Signal(name=f"{name}_load")
-        self.leave = Signal(name=f"{name}_leave")
-        m.d.comb += self.ready.eq(~self.valid | self.leave)
-        m.d.sync += self.valid.eq(self.load | (self.valid & ~self.leave))
 
 
 class RigidPipeline:

@@ -116,9 +116,7 @@ def convert(
 
 
 def _ann(data: Data, outputs: Any) -> float | None:
-    if data.labels is None or isinstance(outputs, dict):
-        return None
-    return float((outputs.argmax(1) == data.labels).mean() * 100)
+    return None if isinstance(outputs, dict) else data.accuracy(outputs)
 
 
 def _write(network: QuantisedNetwork, output: Path) -> None:

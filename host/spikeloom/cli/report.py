@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..connection import connect
 from ..contract.boards import BOARDS
 from ..counting import count, count_result
 from ..image import Image
@@ -26,7 +25,8 @@ from .app import (
     app,
 )  # fmt: skip
 from .inputs import Data, layer_bits, open_mapped, open_samples
-from .show import console, finish, layers_table, progress, status, table
+from .run import run_on
+from .show import console, finish, layers_table, table
 
 
 @app.command()
@@ -75,10 +75,7 @@ def _counts(image: Image, data: Data, board: str | None) -> dict[str, dict[str, 
     """Operations and sparsities by the golden model, and by a board where one is named: they must be equal."""
     found = {"golden": count(image.network, data.samples).figures()}
     if board:
-        with status("building the simulated board") as tell:
-            opened = connect(board, image, build_progress=tell)
-        with opened, progress("samples") as step:
-            result = opened.run(data.samples, record=("spikes",), progress=step)
+        result = run_on(board, image, data.samples, record=("spikes",))
         found[board] = count_result(image.network, data.samples, result).figures()
     names = found["golden"]
     rows = [(name, *(_figure(values[name]) for values in found.values())) for name in names]

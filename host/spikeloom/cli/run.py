@@ -9,6 +9,7 @@ import typer
 from ..connection import connect
 from ..contract.errors import SampleError
 from ..driver.result import Result
+from ..image import Image
 from .app import AsJson, BoardName, Decay, Dt, Fire, Limit, Network, Reset, Samples, Schedule, WeightBits, app
 from .inputs import open_mapped, open_samples
 from .show import figures, finish, progress, status
@@ -37,10 +38,7 @@ def run(
     image = open_mapped(
         network, target, data, weight_bits, dt=dt, decay=decay, reset=reset, fire=fire, schedule=schedule
     )
-    with status("building the simulated board") as tell:
-        opened = connect(board, image, build_progress=tell)
-    with opened, progress("samples") as step:
-        result = opened.run(data.samples, progress=step)
+    result = run_on(board, image, data.samples)
     values = summary(result, len(data.samples))
     if not isinstance(result.counts, dict) and not isinstance(result.v, dict):
         values["accuracy"] = data.accuracy(result.counts, result.v)
@@ -48,6 +46,14 @@ def run(
     if output:
         np.savez_compressed(output, **arrays(result))
     finish(values, as_json)
+
+
+def run_on(board: str, image: Image, samples: np.ndarray, record: tuple[str, ...] = ()) -> Result:
+    """Samples through a board, with the progress of its build and of the samples."""
+    with status("building the simulated board") as tell:
+        opened = connect(board, image, build_progress=tell)
+    with opened, progress("samples") as step:
+        return opened.run(samples, record=record, progress=step)
 
 
 def summary(result: Result, samples: int) -> dict:
