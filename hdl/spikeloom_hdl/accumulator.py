@@ -24,7 +24,7 @@ class Accumulator(wiring.Component):
               3      locate    which row of which slot, and whether an operation in front adds there, too
               4      read                               -> ACCUMULATOR (L cycles)
               4 + L  select    the RAM's row, or an older result that the RAM has not got yet
-              5 + L  add       newest sums + weights; a drained row leaves on ``sums`` as registers of the next cycle
+              5 + L  add       newest sums + weights; a drained row is told; its sums leave as registers of the next cycle
               6 + L  write     ACCUMULATOR
 
     L is ``sums_latency``. WEIGHT is asked so that its answer (2 cycles) is there in ``select``, with payloads a cycle
@@ -46,8 +46,8 @@ class Accumulator(wiring.Component):
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
     sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, ``drain_latency`` (5 + L) cycles after ``drain``: ``sums_valid`` for one cycle, the others until
-        the next one.
+        A drained row, ``drain_latency`` (4 + L) cycles after ``drain``, the sums a cycle later: ``sums_valid`` for one
+        cycle, the others until the next one.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -59,7 +59,7 @@ class Accumulator(wiring.Component):
     def __init__(self, config: ArrayConfig):
         self.config = config
         core = config.core
-        self.drain_latency = 5 + core.sums_latency
+        self.drain_latency = 4 + core.sums_latency
         super().__init__(
             {
                 "visits": In(stream.Signature(visit_layout(config))),
@@ -178,6 +178,9 @@ class Accumulator(wiring.Component):
         m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
         follows = pipe["hit"][0]
         pipe.drop("hit")
+        m.d.sync += self.sums_valid.eq(pipe["drain"])
+        with m.If(pipe["drain"]):
+            m.d.sync += self.sums_row.eq(pipe["row"])
         step()
 
         # add: the operation right in front did so a cycle ago
@@ -187,10 +190,9 @@ class Accumulator(wiring.Component):
         m.d.sync += [
             newest.eq(Mux(follows & adds, total, 0)),
             result.eq(Mux(adds, total, 0)),
-            self.sums_valid.eq(pipe["drain"]),
         ]
         with m.If(pipe["drain"]):
-            m.d.sync += [self.sums_row.eq(pipe["row"]), self.sums.eq(total)]
+            m.d.sync += self.sums.eq(total)
 
         # write; at rest the result is zero
         m.d.comb += [

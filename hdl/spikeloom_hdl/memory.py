@@ -63,6 +63,7 @@ class RingMemory(wiring.Component):
             immediate=latency == 0,
             registered=latency == 2,
             parts=parts,
+            spread=space is Space.WEIGHT,
         )
         address = bits_for(geometry.depth)
         members = {
@@ -90,7 +91,7 @@ class RingMemory(wiring.Component):
             access.zero.eq(self.zero),
         ]
         # The RAMs lie far apart, and far from the bus: a register in between, with everything decoded in front of it.
-        # Those for address and data are the same for all memories, and become one in synthesis.
+        # Those for address and data are the same for all memories but the weights, and become one in synthesis.
         hit = Signal()
         column = bus.address[: geometry.column_bits]
         m.d.comb += hit.eq(bus.valid & (bus.space == self.space))

@@ -7,6 +7,7 @@ from amaranth import *
 from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_BITS, LOIHI_SHIFT, Numerics, Profile
 
+from .multiplier import Multiplier
 from .stage import RigidPipeline
 
 FACTOR_BITS = 17
@@ -24,19 +25,20 @@ class NeuronPipeline:
 
     ::
 
-        1 multiply    alpha * u, beta * v; is the neuron active in this tick?
-        2 gather      the products' two halves;  u: weighted sum + bias;  v: bias - delayed reset
-        3 integrate   both: + the product
-        4 limit_u     u fits its width
-        5 join        v: + the new u
-        6 floor       v < v_min?
-        7 limit_v     v fits its width and is at least v_min
-        8 compare     v > theta
-        9 choose      refractory, fire, reset: which potential is it to be?
-       10 result
+        1 factors     into the multipliers: alpha, u; beta, v;  is the neuron active in this tick?
+        2 multiply    alpha * u, beta * v; the weighted sum comes in
+        3 gather      the products' two halves;  u: weighted sum + bias;  v: bias - delayed reset
+        4 integrate   both: + the product
+        5 limit_u     u fits its width
+        6 join        v: + the new u
+        7 floor       v < v_min?
+        8 limit_v     v fits its width and is at least v_min
+        9 compare     v > theta
+       10 choose      refractory, fire, reset: which potential is it to be?
+       11 result
 
-    With an adaptation (a state ``a``), beside these: the decay in stages 1 to 3 as of ``u``; 4 what raises the
-    threshold, and ``a`` grown by a step; 5 the threshold raised, the grown ``a`` within its width; 9 which of the two.
+    With an adaptation (a state ``a``), beside these: the decay in stages 1 to 4 as of ``u``; 5 what raises the
+    threshold, and ``a`` grown by a step; 6 the threshold raised, the grown ``a`` within its width; 10 which of the two.
 
     A neuron that is not active is not written back. What is added under a condition is made zero by the reset
     of a register in the stage in front, which costs nothing.
@@ -46,13 +48,14 @@ class NeuronPipeline:
     m : :class:`Module`
     name : prefix of the registers' names.
     numerics :
-    state, parameters, biases, acc : records and the weighted sum, in the cycle of stage 1.
+    state, parameters, biases : records, in the cycle of stage 1.
+    acc : the weighted sum, a cycle later.
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
     delay : how values wait that are wanted much later, or None: in registers.
     """
 
-    LATENCY = 10
+    LATENCY = 11
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
@@ -62,13 +65,15 @@ class NeuronPipeline:
         self.adaptive = "a" in state.shape().members
         self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
         self.aside: dict[str, tuple[Value, int]] = {}
+        self.products: dict[str, Value] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
-            **{field: state[field] for field in state.shape().members}, acc=acc, bias=biases.bias, bias_u=biases.bias_u,
+            **{field: state[field] for field in state.shape().members}, bias=biases.bias, bias_u=biases.bias_u,
             **{field: parameters[field] for field in parameters.shape().members},
         )  # fmt: skip
         self._set_aside("theta", "v_min", "v_reset")
-        self._multiply(tick, flush)
+        self._factors(tick, flush)
+        self._multiply(acc)
         self._gather()
         self._integrate()
         self._limit_u()
@@ -97,7 +102,7 @@ class NeuronPipeline:
         """The state to write back if ``active``, and ``saturations`` (0 to 3), :attr:`LATENCY` cycles later."""
         return self.pipe
 
-    def _multiply(self, tick: Value, flush: Value) -> None:
+    def _factors(self, tick: Value, flush: Value) -> None:
         pipe = self.pipe
         held = pipe["latency"]
         # NEVER is the highest latency, and the tick saturates below it. Comparisons are all of the kind that
@@ -108,40 +113,50 @@ class NeuronPipeline:
         if self.adaptive:
             delayed = Mux(pipe["adaptation"] == Adaptation.INPUT, pipe["a"], delayed)
         for factor, state in zip(("alpha", "beta", "gamma"), self.decaying, strict=False):
-            pipe.set(**{f"low_{state}": pipe[factor] * self._low(pipe[state])})
-            pipe.set(**{f"high_{state}": pipe[factor] * self._high(pipe[state])})
+            for part, value in (("low", self._low(pipe[state])), ("high", self._high(pipe[state]))):
+                if value is not None:
+                    self.products[f"{part}_{state}"] = self._multiplier(f"{part}_{state}", pipe[factor], value)
             pipe.drop(factor)
         pipe.set(
             active=active,
             delayed=delayed,
             waits=pipe["r"] != 0,
         )
-        if self.numerics.profile is Profile.LOIHI:
-            exponent = pipe["weight_exponent"]
-            acc = pipe["acc"]
-            pipe.set(acc=Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3]))
-            pipe.drop("weight_exponent")
         pipe.drop("latency", "u", "v", "s")
         self._set_aside("v_sub")
+        pipe.step()
+
+    def _multiplier(self, name: str, a: Value, b: Value) -> Value:
+        multiplier = Multiplier(a.shape(), b.shape())
+        self.m.submodules[f"{self.pipe.name}{name}"] = multiplier
+        self.m.d.comb += [multiplier.a.eq(a), multiplier.b.eq(b)]
+        return multiplier.product
+
+    def _multiply(self, acc: Value) -> None:
+        pipe = self.pipe
+        if self.numerics.profile is Profile.LOIHI:
+            exponent = pipe["weight_exponent"]
+            acc = Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3])
+            pipe.drop("weight_exponent")
+        pipe.set(acc=acc)
         pipe.step()
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""
         return state[:FACTOR_BITS] if len(state) > FACTOR_BITS + 1 else state
 
-    def _high(self, state: Value) -> Value:
-        return state[FACTOR_BITS:].as_signed() if len(state) > FACTOR_BITS + 1 else Const(0)
+    def _high(self, state: Value) -> Value | None:
+        return state[FACTOR_BITS:].as_signed() if len(state) > FACTOR_BITS + 1 else None
 
     def _divide(self, name: str) -> tuple[Value, Value]:
         """A product over ``2**12``, rounded down, and whether it has to be one more.
 
         It is rounded half up, or in the loihi profile toward zero.
         """
-        low, high = self.pipe[f"low_{name}"], self.pipe[f"high_{name}"]
-        self.pipe.drop(f"low_{name}", f"high_{name}")
+        low, high = self.products[f"low_{name}"], self.products.get(f"high_{name}")
         rest = low[:DECAY_BITS]
         product = low
-        if self.numerics.state_bits > FACTOR_BITS + 1:
+        if high is not None:
             product = Cat(low[:FACTOR_BITS], high + low[FACTOR_BITS:]).as_signed()
         down = (product >> DECAY_BITS)[: self.numerics.state_bits].as_signed()
         if self.numerics.profile is Profile.LOIHI:

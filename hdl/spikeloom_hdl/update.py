@@ -23,13 +23,14 @@ class NeuronUnit(wiring.Component):
 
     ::
 
-        sums -> [multiplexer], 3 cycles: STATE, PARAMETER, BIAS -> 10 cycles: NeuronPipeline -> STATE, fired
+        sums_valid, 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles: NeuronPipeline -> STATE, fired
+                    sums, 3 cycles: [multiplexer] ---------^
 
     Members
     -------
     sums_valid, sums_row, sums : ``In(...)``
-        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0. ``sums`` and its row
-        stay until the next one.
+        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0. ``sums`` comes a
+        cycle behind the others; it and the row stay until the next one.
     tick, flush : ``In(6)``
         Ticks since the reset (saturating below NEVER), and the number of the flush tick or 0; constant in a tick.
     fired_valid, fired_row, fired : ``Out(...)``
@@ -93,7 +94,9 @@ class NeuronUnit(wiring.Component):
         control = RigidPipeline(m, "update")
         control.set(valid=working, last=last, row=self.sums_row, address=address)
         busy = [working]
-        acc = self._pick(m, others)
+        unpicked = Signal.like(others)  # the sums are a cycle behind
+        m.d.sync += unpicked.eq(others)
+        acc = self._pick(m, unpicked)
         control.step()
         busy.append(control["valid"])
         m.d.comb += [

@@ -11,6 +11,7 @@ from .bus import BusSignature, share
 from .layout import struct
 from .loops import Loops, turn_layout, visit_layout
 from .memory import RingMemory
+from .multiplier import Multiplier
 from .stage import Skid
 
 
@@ -165,22 +166,22 @@ class Walker(wiring.Component):
         # value: its bits alone. entry: the product is here, and the entry on its way.
         value = Signal(config.index_bits)
         of_value = Signal(part.shape())
-        product = Signal(core.word_bits)
         of_entry = Signal(part.shape())
+        next_value = Signal.like(value)
+        m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
+        m.d.comb += [
+            next_value.eq(rest & ((1 << part.bits) - 1)),
+            multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
+        ]  # fmt: skip
         with m.If(move):
-            m.d.sync += [
-                value.eq(rest & ((1 << part.bits) - 1)),
-                of_value.eq(part),
-                product.eq(value * of_value.scale),
-                of_entry.eq(of_value),
-            ]
+            m.d.sync += [value.eq(next_value), of_value.eq(part), of_entry.eq(of_value)]
 
         # found: what the coordinate gives, by one way or the other.
         turn = skid.i.p
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
         with m.If(move):
-            m.d.sync += [found.eq(of_entry), found_product.eq(product)]
+            m.d.sync += [found.eq(of_entry), found_product.eq(multiplier.product)]
         m.d.comb += [
             skid.i.valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),

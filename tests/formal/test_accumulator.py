@@ -8,7 +8,7 @@ holds for all. The specification keeps a shadow of that sum, and of its lane's w
   the issue, in the order of issue, so the shadow is the sum of all that was issued before; a drain counts as issued in
   the cycle before it, which was reserved for it;
 * exactly ``drain_latency`` cycles after a drain, and never otherwise, ``sums_valid`` is high, with the row of that
-  drain; if it was the tracked row of the tracked slot, the lane's sum is the shadow's;
+  drain; if it was the tracked row of the tracked slot, the lane's sum is the shadow's a cycle later;
 * weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
   a write to ACCUMULATOR over the bus, and ``clear``, set the shadow; a read over the bus answers with it.
 
@@ -113,7 +113,7 @@ class AccumulatorProof(prover.Top):
         value = weight * self.visit.payload if self.config.payload_bits else weight
 
         # The shadow, as many cycles later.
-        lag = dut.drain_latency
+        lag = dut.drain_latency + 1  # of the sums
         drains_then = prover.past(m, drains, lag - 1, "drains")
         adds_then = prover.past(m, adds, lag, "adds")
         value_then = prover.past(m, value, lag, "value")
@@ -130,14 +130,14 @@ class AccumulatorProof(prover.Top):
         with m.If(writes & (bus.space == Space.ACCUMULATOR) & (bus.address == address)):
             m.d.comb += [at_rest.eq(1), set_to.eq(bus.data.word_select(lane, acc_bits))]
 
-        drained = prover.past(m, self.drain, lag, "drained")
-        drained_row = prover.past(m, self.drain_row, lag, "drained_row")
+        drained = prover.past(m, self.drain, dut.drain_latency, "drained")
+        drained_row = prover.past(m, self.drain_row, dut.drain_latency, "drained_row")
         m.d.comb += Assert(dut.sums_valid == drained)
-        sums = dut.sums.as_value().word_select(lane, acc_bits)
         with m.If(drained):
             m.d.comb += Assert(dut.sums_row == drained_row)
-            with m.If(was_tracked):
-                m.d.comb += Assert(sums == handed)
+        sums = dut.sums.as_value().word_select(lane, acc_bits)
+        with m.If(was_tracked):
+            m.d.comb += Assert(sums == handed)
 
         # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update, and
         # what comes over the bus may be a cycle late.

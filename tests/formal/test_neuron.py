@@ -62,8 +62,8 @@ class NeuronProof(prover.Top):
             if self.reset is Reset.SUBTRACT and self.adaptation != Adaptation.INPUT:
                 m.d.comb += Assume(self.state.a >= 0)
         ports = {
-            "state": self.state, "parameters": p, "biases": self.biases, "acc": self.acc,
-            "tick": tick, "flush": flush, "clear": self.clear,
+            "state": self.state, "parameters": p, "biases": self.biases,
+            "acc": prover.past(m, self.acc, 1, "acc").as_signed(), "tick": tick, "flush": flush, "clear": self.clear,
         }  # fmt: skip
         pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, **ports)
         got = pipeline.result

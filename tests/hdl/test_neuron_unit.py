@@ -222,19 +222,26 @@ class Output:
 
 
 async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float, rng: np.random.Generator) -> None:
-    """Rows in order, ``groups`` cycles apart at least, until the unit is idle."""
+    """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums a cycle later."""
+    bits = core.numerics.accumulator_bits
+    late = [0]  # sums of the coming cycle
+
+    async def cycle(sums: int) -> None:
+        late.append(sums)
+        dut.sums.value = late.pop(0)
+        await cycles(dut, 1)
+
     for row in range(rows):
+        sums = sum((int(a) & (1 << bits) - 1) << n * bits for n, a in enumerate(acc[row]))
         dut.sums_valid.value = 1
         dut.sums_row.value = row
-        bits = core.numerics.accumulator_bits
-        dut.sums.value = sum((int(a) & (1 << bits) - 1) << n * bits for n, a in enumerate(acc[row]))
-        await cycles(dut, 1)
-        dut.sums_valid.value = 0
-        await cycles(dut, core.groups - 1)
-        dut.sums.value = pack(core.lanes * bits, int.from_bytes(rng.bytes(core.lanes * 4)) % (1 << core.lanes * bits))
+        for _ in range(core.groups):
+            await cycle(sums)
+            dut.sums_valid.value = 0
         dut.sums_row.value = int(rng.integers(0, core.rows))
         while rng.random() < pause:
-            await cycles(dut, 1)
+            await cycle(int.from_bytes(rng.bytes(core.lanes * 4)) % (1 << core.lanes * bits))
+    await cycle(0)
     while True:
         await cycles(dut, 1)
         if int(dut.idle.value):

@@ -19,6 +19,7 @@ class Shape:
         registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
+        spread: made of so many RAMs that the bus gets registers of its own on the way to them.
     """
 
     depth: int
@@ -28,6 +29,7 @@ class Shape:
     immediate: bool = False
     registered: bool = False
     parts: int = 1
+    spread: bool = False
 
 
 class Access:
@@ -67,10 +69,12 @@ class Access:
         self.write_address = Signal(address_bits)
         self.write_data = Signal(shape.width)
         self.select = Signal()
-        self.record = Signal(address_bits)
+        # Equal registers become one in synthesis, unless they begin with different values (of no meaning here).
+        begin = -1 if shape.spread else 0
+        self.record = Signal(address_bits, init=Const(begin, address_bits).value, reset_less=True)
         self.writes = Signal(columns)
         self.hides = Signal(columns)
-        self.bus_data = Signal(COLUMN_BITS)
+        self.bus_data = Signal(COLUMN_BITS, init=Const(begin, COLUMN_BITS).value, reset_less=True)
         self.answer = Signal(COLUMN_BITS)
 
     def give(self, m: Module, piece: "Piece", value: Value) -> None:
