@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.ring import Space, spaces
 
+from .arithmetic import OrAdd
 from .bus import BusSignature, share
 from .loops import visit_layout
 from .memory import RingMemory
@@ -185,8 +186,11 @@ class Accumulator(wiring.Component):
 
         # add: the operation right in front did so a cycle ago
         newest = Signal(row_shape)
-        m.d.comb += [total[n].eq((present[n] | newest[n]) + weight[n]) for n in range(core.lanes)]
-        m.d.comb += adds.eq(pipe["visit"])
+        adders = [OrAdd(core.numerics.accumulator_bits, len(added)) for added in weight]
+        for n, adder in enumerate(adders):
+            m.submodules[f"adder{n}"] = adder
+            m.d.comb += [adder.a.eq(present[n]), adder.b.eq(newest[n]), adder.c.eq(weight[n])]
+        m.d.comb += [total.eq(Cat(adder.total for adder in adders)), adds.eq(pipe["visit"])]
         m.d.sync += [
             newest.eq(Mux(follows & adds, total, 0)),
             result.eq(Mux(adds, total, 0)),

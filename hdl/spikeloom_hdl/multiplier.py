@@ -57,6 +57,7 @@ class Multiplier(wiring.Component):
             wide = Signal(signed(MULT18X18D_BITS), name=f"factor_{name.lower()}")
             m.d.comb += wide.eq(factor)
             arguments |= {f"i_{name}{n}": bit for n, bit in enumerate(wide)}
+        # Each bit is a wire of its own: Yosys' abc9 stumbles over one whose upper bits lead nowhere.
         product = Cat(Signal(name=f"p{n}") for n in range(2 * MULT18X18D_BITS))
         arguments |= {f"o_P{n}": bit for n, bit in enumerate(product)}
         m.submodules.mult18x18d = Instance("MULT18X18D", **arguments)

@@ -140,9 +140,9 @@ MUTATIONS = (
     ),
     Mutation(
         name="sum-narrow",
-        file="accumulator.py",
-        old="total[n].eq((present[n] | newest[n]) + weight[n])",
-        new="total[n].eq(((present[n] | newest[n]) + weight[n])[: core.numerics.accumulator_bits - 1])",
+        file="arithmetic.py",
+        old="self.total.eq((self.a | self.b) + self.c)",
+        new="self.total[:-1].eq((self.a | self.b) + self.c)",
         why="a sum is one bit too narrow",
         tests=ACCUMULATOR,
     ),
