@@ -14,6 +14,10 @@ from .memory import RingMemory
 from .stage import RigidPipeline
 
 
+AHEAD = 3
+"""Cycles from the news that a row is due to its sums: as long as the neuron unit takes to its states."""
+
+
 class Accumulator(wiring.Component):
     """Adds a word of weights to a row of sums each cycle, or drains a row: read it and leave zeros.
 
@@ -25,8 +29,10 @@ class Accumulator(wiring.Component):
               3      locate    which row of which slot, and whether an operation in front adds there, too
               4      read                               -> ACCUMULATOR (L cycles)
               4 + L  select    the RAM's row, or an older result that the RAM has not got yet
-              5 + L  add       newest sums + weights; a drained row is told; its sums leave as registers of the next cycle
+              5 + L  add       newest sums + weights; those of a drained row leave on ``sums``
               6 + L  write     ACCUMULATOR
+
+    That a row is ``due`` is told :data:`AHEAD` cycles before its sums, in 2 + L.
 
     L is ``sums_latency``. WEIGHT is asked so that its answer (2 cycles) is there in ``select``, with payloads a cycle
     earlier, to be multiplied.
@@ -46,9 +52,10 @@ class Accumulator(wiring.Component):
         Drain this row of the current slot; always taken, in the place of the cycle before, in which no visit was taken.
     slot : ``In(slot_bits)``
         The slot of the current tick; a visit adds to this plus its delay.
-    sums_valid, sums_row, sums : ``Out(...)``
-        A drained row, ``drain_latency`` (4 + L) cycles after ``drain``, the sums a cycle later: ``sums_valid`` for one
-        cycle, the others until the next one.
+    due, due_row : ``Out(...)``
+        A drained row, ``drain_latency`` (1 + L) cycles after ``drain``.
+    sums_valid, sums : ``Out(...)``
+        Its sums, :data:`AHEAD` cycles later.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -60,7 +67,7 @@ class Accumulator(wiring.Component):
     def __init__(self, config: ArrayConfig):
         self.config = config
         core = config.core
-        self.drain_latency = 4 + core.sums_latency
+        self.drain_latency = 1 + core.sums_latency
         super().__init__(
             {
                 "visits": In(stream.Signature(visit_layout(config))),
@@ -68,8 +75,9 @@ class Accumulator(wiring.Component):
                 "drain": In(1),
                 "drain_row": In(core.row_bits),
                 "slot": In(core.slot_bits),
+                "due": Out(1),
+                "due_row": Out(core.row_bits),
                 "sums_valid": Out(1),
-                "sums_row": Out(core.row_bits),
                 "sums": Out(data.ArrayLayout(signed(core.numerics.accumulator_bits), core.lanes)),
                 "clear": In(1),
                 "clear_address": In(core.slot_bits + core.row_bits),
@@ -84,7 +92,12 @@ class Accumulator(wiring.Component):
         geometry = spaces(self.config)
         m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], latency=2)
         m.submodules.sums_ram = sums = RingMemory(
-            Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], latency=core.sums_latency, fast=False, writable=True
+            Space.ACCUMULATOR,
+            geometry[Space.ACCUMULATOR],
+            latency=core.sums_latency,
+            fast=False,
+            writable=True,
+            ahead=True,
         )
         memories = [weights, sums]
         if core.sparse:
@@ -113,6 +126,8 @@ class Accumulator(wiring.Component):
                 pipe.drop("payload")
             pipe.step()
             active.append(pipe["visit"] | pipe["drain"])
+            if pipe.stage == select + 1 - AHEAD:
+                m.d.comb += [self.due.eq(pipe["drain"]), self.due_row.eq(pipe["row"])]
 
         # issue
         visit = self.visits.p
@@ -146,7 +161,7 @@ class Accumulator(wiring.Component):
         # locate: where this operation adds, and whether one of those in front of it adds there, too
         behind = latency + 2  # operations that have not been written when this one reads
         address = Signal(core.slot_bits + core.row_bits)
-        m.d.comb += address.eq(Cat(pipe["row"], pipe["slot"]))
+        m.d.comb += [address.eq(Cat(pipe["row"], pipe["slot"])), sums.address.eq(address)]
         ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
         ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
         same = [Signal(name=f"same{n}") for n in range(behind)]
@@ -163,7 +178,7 @@ class Accumulator(wiring.Component):
         hit = [Signal(name=f"hit{n}") for n in range(behind)]
         for n in range(behind):
             m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
-        m.d.comb += [sums.address.eq(ahead[0]), sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
+        m.d.comb += [sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
         row_shape = self.sums.shape()
         total = Signal(row_shape)  # of the cycle of add
         result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
@@ -179,9 +194,6 @@ class Accumulator(wiring.Component):
         m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
         follows = pipe["hit"][0]
         pipe.drop("hit")
-        m.d.sync += self.sums_valid.eq(pipe["drain"])
-        with m.If(pipe["drain"]):
-            m.d.sync += self.sums_row.eq(pipe["row"])
         step()
 
         # add: the operation right in front did so a cycle ago
@@ -195,8 +207,7 @@ class Accumulator(wiring.Component):
             newest.eq(Mux(follows & adds, total, 0)),
             result.eq(Mux(adds, total, 0)),
         ]
-        with m.If(pipe["drain"]):
-            m.d.sync += self.sums.eq(total)
+        m.d.comb += [self.sums_valid.eq(pipe["drain"]), self.sums.eq(total)]
 
         # write; at rest the result is zero
         m.d.comb += [

@@ -30,6 +30,8 @@ class RingMemory(wiring.Component):
         The core writes, too.
     parts :
         Equal parts of a record that the core can write one without the other.
+    ahead :
+        ``address`` is that of the next cycle: it meets the bus's in front of a register, in place of the RAM.
 
     Members
     -------
@@ -51,6 +53,7 @@ class RingMemory(wiring.Component):
         fast: bool = True,
         writable: bool = False,
         parts: int = 1,
+        ahead: bool = False,
     ):
         assert latency in (0, 1, 2)
         self.space, self.geometry = space, geometry
@@ -63,6 +66,7 @@ class RingMemory(wiring.Component):
             immediate=latency == 0,
             registered=latency == 2,
             parts=parts,
+            ahead=ahead,
             spread=space is Space.WEIGHT,
         )
         address = bits_for(geometry.depth)
@@ -85,17 +89,18 @@ class RingMemory(wiring.Component):
         m = Module()
         bus, geometry = self.bus, self.geometry
         access = memories.Access(self.shape, bits_for(geometry.depth), geometry.layout.columns)
-        m.d.comb += [
-            access.address.eq(self.address),
-            access.enable.eq(self.enable),
-            access.zero.eq(self.zero),
-        ]
+        m.d.comb += [access.enable.eq(self.enable), access.zero.eq(self.zero)]
         # The RAMs lie far apart, and far from the bus: a register in between, with everything decoded in front of it.
         # Those for address and data are the same for all memories but the weights, and become one in synthesis.
         hit = Signal()
         column = bus.address[: geometry.column_bits]
         m.d.comb += hit.eq(bus.valid & (bus.space == self.space))
-        m.d.sync += [access.select.eq(hit), access.record.eq(bus.address[geometry.column_bits :])]
+        record = bus.address[geometry.column_bits :]
+        m.d.sync += [access.select.eq(hit), access.record.eq(record)]
+        if self.shape.ahead:
+            m.d.sync += access.address.eq(Mux(hit, record, self.address))
+        else:
+            m.d.comb += access.address.eq(self.address)
         m.d.sync += access.bus_data.eq(bus.data)
         for n in range(geometry.layout.columns):
             here = Const(1) if geometry.layout.columns == 1 else column == n

@@ -1,8 +1,5 @@
 """The neuron unit: takes drained rows of sums, updates the neurons of each, and tells who fired."""
 
-from functools import reduce
-from operator import or_
-
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,6 +9,7 @@ from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Space, spaces
 
 from . import memories
+from .accumulator import AHEAD
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .neuron import NeuronPipeline
@@ -23,14 +21,15 @@ class NeuronUnit(wiring.Component):
 
     ::
 
-        sums_valid, 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles: NeuronPipeline -> STATE, fired
-                    sums, 3 cycles: [multiplexer] ---------^
+        due -> 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles: NeuronPipeline -> STATE, fired
+                                           sums -> [shift] -> its second cycle
 
     Members
     -------
-    sums_valid, sums_row, sums : ``In(...)``
-        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0. ``sums`` comes a
-        cycle behind the others; it and the row stay until the next one.
+    due, due_row : ``In(...)``
+        A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0.
+    sums_valid, sums : ``In(...)``
+        Its sums, 3 cycles later.
     tick, flush : ``In(6)``
         Ticks since the reset (saturating below NEVER), and the number of the flush tick or 0; constant in a tick.
     fired_valid, fired_row, fired : ``Out(...)``
@@ -50,8 +49,9 @@ class NeuronUnit(wiring.Component):
         core = config.core
         super().__init__(
             {
+                "due": In(1),
+                "due_row": In(core.row_bits),
                 "sums_valid": In(1),
-                "sums_row": In(core.row_bits),
                 "sums": In(data.ArrayLayout(signed(core.numerics.accumulator_bits), core.lanes)),
                 "tick": In(LATENCY_BITS),
                 "flush": In(LATENCY_BITS),
@@ -73,43 +73,50 @@ class NeuronUnit(wiring.Component):
         numerics = core.numerics
         geometry = spaces(self.config)
         m.submodules.states = states = RingMemory(
-            Space.STATE, geometry[Space.STATE], latency=2, writable=True, parts=core.group
+            Space.STATE, geometry[Space.STATE], latency=2, writable=True, parts=core.group, ahead=True
         )
-        m.submodules.parameters = parameters = RingMemory(Space.PARAMETER, geometry[Space.PARAMETER], latency=2)
-        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], latency=2)
+        m.submodules.parameters = parameters = RingMemory(
+            Space.PARAMETER, geometry[Space.PARAMETER], latency=2, ahead=True
+        )
+        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], latency=2, ahead=True)
         share(m, self.bus, [states.bus, parameters.bus, biases.bus])
 
-        # The row at work: its groups are taken one after the other. The one whose turn it is has a zero here.
-        first = (1 << core.groups) - 2
-        others = Signal(core.groups, init=first)
+        # The row at work: its groups are taken one after the other.
+        left = Signal(range(core.groups))  # behind this one
+        row, held_row = Signal(core.row_bits), Signal(core.row_bits)
         address = Signal(bits_for(core.rows * core.groups))
         next_address = Signal.like(address)
         working, last = Signal(), Signal()
-        m.d.comb += [working.eq(self.sums_valid | others[0]), last.eq(~others[-1]), address.eq(next_address)]
-        with m.If(self.sums_valid & (self.sums_row == 0)):
-            m.d.comb += address.eq(0)
-        with m.If(working):
-            m.d.sync += [others.eq(others.rotate_left(1)), next_address.eq(address + 1)]
-
-        control = RigidPipeline(m, "update")
-        control.set(valid=working, last=last, row=self.sums_row, address=address)
-        busy = [working]
-        unpicked = Signal.like(others)  # the sums are a cycle behind
-        m.d.sync += unpicked.eq(others)
-        acc = self._pick(m, unpicked)
-        control.step()
-        busy.append(control["valid"])
         m.d.comb += [
-            states.address.eq(control["address"]),
-            biases.address.eq(control["address"]),
-            parameters.address.eq(control["address"] if core.parameters_per_neuron else control["row"]),
+            working.eq(self.due | (left != 0)),
+            last.eq(left == 1 if core.groups > 1 else 1),
+            row.eq(Mux(self.due, self.due_row, held_row)),
+            address.eq(Mux(self.due & (self.due_row == 0), 0, next_address)),
+        ]
+        m.d.sync += [held_row.eq(row), left.eq(Mux(self.due, core.groups - 1, left - (left != 0)))]
+        with m.If(working):
+            m.d.sync += next_address.eq(address + 1)
+        m.d.comb += [
+            states.address.eq(address),
+            biases.address.eq(address),
+            parameters.address.eq(address if core.parameters_per_neuron else row),
             Cat(states.enable, biases.enable, parameters.enable).eq(~0),
         ]
-        for _ in range(states.latency):
+
+        control = RigidPipeline(m, "update")
+        control.set(valid=working, last=last, row=row, address=address)
+        busy = [working]
+        for _ in range(AHEAD):
             control.step()
             busy.append(control["valid"])
 
-        group_sums = data.View(data.ArrayLayout(signed(numerics.accumulator_bits), core.group), acc)
+        # The sums of the row move down a group a cycle.
+        sums = Signal.like(self.sums.as_value())
+        m.d.sync += sums.eq(Mux(self.sums_valid, self.sums.as_value(), sums[core.group * numerics.accumulator_bits :]))
+        group_sums = data.View(
+            data.ArrayLayout(signed(numerics.accumulator_bits), core.group),
+            sums[: core.group * numerics.accumulator_bits],
+        )
         delay = memories.delay_of(m, platform)
         neurons = []
         for n in range(core.group):
@@ -155,26 +162,3 @@ class NeuronUnit(wiring.Component):
         ]
         m.d.comb += self.idle.eq(~Cat(*busy, self.fired_valid, clear).any())
         return m
-
-    def _pick(self, m: Module, others: Value) -> Value:
-        """The sums of a group of the row, three cycles later: those of ``others`` are made zero, and all are ored.
-
-        A register that is cleared costs no logic, a multiplexer of as many inputs does.
-        """
-        core = self.config.core
-        bits = core.group * core.numerics.accumulator_bits
-        values = []
-        for n in range(core.groups):
-            kept = Signal(bits, name=f"kept{n}")
-            m.d.sync += kept.eq(Mux(others[n], 0, self.sums.as_value()[n * bits : (n + 1) * bits]))
-            values.append(kept)
-        for step in range(2):
-            several = 16 if step == 0 and core.groups > 16 else 4 if step == 0 else core.groups
-            merged = []
-            for n in range(0, len(values), several):
-                ored = Signal(bits, name=f"ored{step}_{n}")
-                m.d.sync += ored.eq(reduce(or_, values[n : n + several]))
-                merged.append(ored)
-            values = merged
-        (acc,) = values
-        return acc

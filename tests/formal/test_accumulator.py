@@ -4,11 +4,12 @@ One arbitrary sum is tracked: a slot, a row and a lane that are chosen once and 
 holds for all. The specification keeps a shadow of that sum, and of its lane's weights, and sees only the ports:
 
 * a visit that is issued adds its word's weight (times its payload, where there is one), if its slot and row are the
-  tracked ones; a drain hands the sum out and sets it to 0. Both happen to the shadow ``drain_latency`` cycles after
-  the issue, in the order of issue, so the shadow is the sum of all that was issued before; a drain counts as issued in
-  the cycle before it, which was reserved for it;
-* exactly ``drain_latency`` cycles after a drain, and never otherwise, ``sums_valid`` is high, with the row of that
-  drain; if it was the tracked row of the tracked slot, the lane's sum is the shadow's a cycle later;
+  tracked ones; a drain hands the sum out and sets it to 0. Both happen to the shadow in the order of issue, when the
+  sums of a drain leave, so the shadow is the sum of all that was issued before; a drain counts as issued in the cycle
+  before it, which was reserved for it;
+* exactly ``drain_latency`` cycles after a drain, and never otherwise, a row is ``due``, that of the drain; ``AHEAD``
+  cycles later, and never otherwise, ``sums_valid`` is high, and if it was the tracked row of the tracked slot, the
+  lane's sum is the shadow's;
 * weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
   a write to ACCUMULATOR over the bus, and ``clear``, set the shadow; a read over the bus answers with it.
 
@@ -32,6 +33,7 @@ from amaranth.lib.wiring import In
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space
 from spikeloom_hdl import accumulator, memories
+from spikeloom_hdl.accumulator import AHEAD
 from spikeloom_hdl.bus import READ_LATENCY, BusSignature
 from spikeloom_hdl.loops import visit_layout
 
@@ -113,13 +115,12 @@ class AccumulatorProof(prover.Top):
         value = weight * self.visit.payload if self.config.payload_bits else weight
 
         # The shadow, as many cycles later.
-        lag = dut.drain_latency + 1  # of the sums
-        drains_then = prover.past(m, drains, lag - 1, "drains")
+        drain_lag = dut.drain_latency + AHEAD
+        lag = drain_lag + 1  # of a visit
+        drains_then = prover.past(m, drains, drain_lag, "drains")
         adds_then = prover.past(m, adds, lag, "adds")
         value_then = prover.past(m, value, lag, "value")
         shadow = Signal(acc_bits)
-        handed, was_tracked = Signal(acc_bits), Signal()
-        m.d.sync += [was_tracked.eq(drains_then), handed.eq(shadow)]
         with m.If(drains_then):
             m.d.sync += shadow.eq(0)
         with m.Elif(adds_then):
@@ -130,14 +131,14 @@ class AccumulatorProof(prover.Top):
         with m.If(writes & (bus.space == Space.ACCUMULATOR) & (bus.address == address)):
             m.d.comb += [at_rest.eq(1), set_to.eq(bus.data.word_select(lane, acc_bits))]
 
-        drained = prover.past(m, self.drain, dut.drain_latency, "drained")
-        drained_row = prover.past(m, self.drain_row, dut.drain_latency, "drained_row")
-        m.d.comb += Assert(dut.sums_valid == drained)
-        with m.If(drained):
-            m.d.comb += Assert(dut.sums_row == drained_row)
+        due = prover.past(m, self.drain, dut.drain_latency, "drained")
+        due_row = prover.past(m, self.drain_row, dut.drain_latency, "drained_row")
+        m.d.comb += [Assert(dut.due == due), Assert(dut.sums_valid == prover.past(m, due, AHEAD, "due"))]
+        with m.If(due):
+            m.d.comb += Assert(dut.due_row == due_row)
         sums = dut.sums.as_value().word_select(lane, acc_bits)
-        with m.If(was_tracked):
-            m.d.comb += Assert(sums == handed)
+        with m.If(drains_then):
+            m.d.comb += Assert(sums == shadow)
 
         # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update, and
         # what comes over the bus may be a cycle late.
@@ -170,8 +171,8 @@ class AccumulatorProof(prover.Top):
             m.d.comb += Assert(~Cat(*issued).any())
 
         m.d.comb += [
-            Cover(was_tracked & (handed == (1 << acc_bits) - 2)),
-            Cover(was_tracked & (handed == 2) & prover.past(m, adds_then, 2, "before")),
+            Cover(drains_then & (shadow == (1 << acc_bits) - 2)),
+            Cover(drains_then & (shadow == 2) & prover.past(m, adds_then, 1, "before")),
             Cover(asked & (told == 1)),
             Cover(self.clear & (shadow == 1) & (self.clear_address == address)),
         ]

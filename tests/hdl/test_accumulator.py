@@ -13,7 +13,7 @@ from cocotb.triggers import RisingEdge
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space, spaces
-from spikeloom_hdl.accumulator import Accumulator
+from spikeloom_hdl.accumulator import AHEAD, Accumulator
 from spikeloom_hdl.loops import visit_layout
 from spikeloom_sim.bench import cycles, now, pack, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
@@ -190,18 +190,17 @@ class Bench:
     async def _check(self) -> None:
         dut, core = self.dut, self.model.core
         bits = core.numerics.accumulator_bits
-        told = None  # sums that were told of in the cycle before
         while True:
             await self.edge
-            if told is not None:
+            told = [row for at, row, _ in self.due if at == now()]
+            assert int(dut.due.value) == len(told), "a row is due when it was drained, and never otherwise"
+            assert [int(dut.due_row.value)] == told or not told
+            if self.due and self.due[0][0] + AHEAD == now():
+                _, _, sums = self.due.popleft()
+                assert int(dut.sums_valid.value), "no sums when they were due"
                 value = int(dut.sums.value)
                 got = [(value >> n * bits) & (1 << bits) - 1 for n in range(core.lanes)]
-                assert got == [s & (1 << bits) - 1 for s in told]
-                told = None
-            if self.due and self.due[0][0] == now():
-                _, row, told = self.due.popleft()
-                assert int(dut.sums_valid.value), "no sums when they were due"
-                assert int(dut.sums_row.value) == row
+                assert got == [s & (1 << bits) - 1 for s in sums]
             else:
                 assert not int(dut.sums_valid.value), "sums that nobody drained"
 

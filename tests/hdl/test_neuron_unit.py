@@ -13,6 +13,7 @@ from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.neuron import NEVER, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, LOIHI, LOIHI_SHIFT, Numerics, Profile
 from spikeloom.contract.ring import Space, spaces
+from spikeloom_hdl.accumulator import AHEAD
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
 from spikeloom_sim.bench import cycles, pack, parameter, simulate, start
@@ -222,26 +223,30 @@ class Output:
 
 
 async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float, rng: np.random.Generator) -> None:
-    """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums a cycle later."""
+    """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums ``AHEAD`` cycles later."""
     bits = core.numerics.accumulator_bits
-    late = [0]  # sums of the coming cycle
+    sums: list[int | None] = [None] * AHEAD  # of the coming cycles
 
-    async def cycle(sums: int) -> None:
-        late.append(sums)
-        dut.sums.value = late.pop(0)
+    async def cycle(row: int | None) -> None:
+        dut.due.value = int(row is not None)
+        dut.due_row.value = int(rng.integers(0, core.rows)) if row is None else row
+        sums.append(
+            None if row is None else sum((int(a) & (1 << bits) - 1) << n * bits for n, a in enumerate(acc[row]))
+        )
+        now = sums.pop(0)
+        noise = int.from_bytes(rng.bytes(core.lanes * 4)) % (1 << core.lanes * bits)
+        dut.sums_valid.value = int(now is not None)
+        dut.sums.value = noise if now is None else now
         await cycles(dut, 1)
 
     for row in range(rows):
-        sums = sum((int(a) & (1 << bits) - 1) << n * bits for n, a in enumerate(acc[row]))
-        dut.sums_valid.value = 1
-        dut.sums_row.value = row
-        for _ in range(core.groups):
-            await cycle(sums)
-            dut.sums_valid.value = 0
-        dut.sums_row.value = int(rng.integers(0, core.rows))
+        await cycle(row)
+        for _ in range(core.groups - 1):
+            await cycle(None)
         while rng.random() < pause:
-            await cycle(int.from_bytes(rng.bytes(core.lanes * 4)) % (1 << core.lanes * bits))
-    await cycle(0)
+            await cycle(None)
+    for _ in range(AHEAD):
+        await cycle(None)
     while True:
         await cycles(dut, 1)
         if int(dut.idle.value):

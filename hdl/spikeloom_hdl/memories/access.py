@@ -19,6 +19,7 @@ class Shape:
         registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
+        ahead: the core's address has the bus's in it already.
         spread: made of so many RAMs that the bus gets registers of its own on the way to them.
     """
 
@@ -29,6 +30,7 @@ class Shape:
     immediate: bool = False
     registered: bool = False
     parts: int = 1
+    ahead: bool = False
     spread: bool = False
 
 
@@ -76,6 +78,11 @@ class Access:
         self.hides = Signal(columns)
         self.bus_data = Signal(COLUMN_BITS, init=Const(begin, COLUMN_BITS).value, reset_less=True)
         self.answer = Signal(COLUMN_BITS)
+
+    @property
+    def shared_address(self) -> Value:
+        """Of a read port that core and bus share."""
+        return self.address if self.shape.ahead else Mux(self.select, self.record, self.address)
 
     def give(self, m: Module, piece: "Piece", value: Value) -> None:
         """A piece of the record, as the RAM gives it one cycle later."""

@@ -55,7 +55,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             zero = access.zero | access.hides[piece.column]
             address = Signal(len(a.address) - own)
             m.d.comb += [
-                address.eq(Mux(access.select, access.record, access.address)),
+                address.eq(access.shared_address),
                 a.address.eq(Cat(address, zero) if own else address),
                 a.zero.eq(Const(0) if own else zero),
                 a.enable.eq(access.enable | access.select),
@@ -91,7 +91,7 @@ def _shallow(m: Module, shape: Shape, access: Access) -> None:
         ram = Wide16kd(register=own)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
-            ram.address.eq(Mux(access.select, access.record, access.address)),
+            ram.address.eq(access.shared_address),
             ram.enable.eq(access.enable | access.select),
             ram.zero.eq(access.zero if own else access.zero | access.hides[piece.column]),
             ram.write.eq(access.writes[piece.column]),

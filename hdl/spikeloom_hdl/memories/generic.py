@@ -32,7 +32,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
             write.addr.eq(access.record),
             write.data.eq(access.bus_data[piece.shift :]),
             write.en.eq(access.writes[piece.column]),
-            read.addr.eq(Mux(access.select, access.record, access.address)),
+            read.addr.eq(access.shared_address),
         ]
         if shape.writable:
             with m.If(~access.select):

@@ -15,7 +15,7 @@ from ..image import Image
 
 ADD_CYCLES = 7
 """From a visit until its sum is written, besides the latency of the sums' RAM."""
-ROW_CYCLES = 18
+ROW_CYCLES = 15
 """From the drain of a row to who fired, besides that latency and the groups of the row."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
