@@ -13,7 +13,6 @@ from .loops import visit_layout
 from .memory import RingMemory
 from .stage import RigidPipeline
 
-
 AHEAD = 3
 """Cycles from the news that a row is due to its sums: as long as the neuron unit takes to its states."""
 

@@ -16,7 +16,7 @@ from spikeloom.contract.ring import Space, spaces
 from spikeloom_hdl.accumulator import AHEAD
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
-from spikeloom_sim.bench import cycles, pack, parameter, simulate, start
+from spikeloom_sim.bench import cycles, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
 
 NARROW = Numerics(fraction_bits=3, accumulator_bits=12, state_bits=12)
