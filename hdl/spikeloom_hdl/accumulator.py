@@ -89,18 +89,11 @@ class Accumulator(wiring.Component):
         m = Module()
         core, payloads = self.config.core, self.config.payload_bits > 0
         geometry = spaces(self.config)
-        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], latency=2)
-        m.submodules.sums_ram = sums = RingMemory(
-            Space.ACCUMULATOR,
-            geometry[Space.ACCUMULATOR],
-            latency=core.sums_latency,
-            fast=False,
-            writable=True,
-            ahead=True,
-        )
+        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT])
+        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], ahead=True)
         memories = [weights, sums]
         if core.sparse:
-            m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW], latency=2)
+            m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW])
             memories.append(word_rows)
         share(m, self.bus, [memory.bus for memory in memories])
         m.d.comb += weights.enable.eq(1)
@@ -114,7 +107,7 @@ class Accumulator(wiring.Component):
 
         def step() -> None:
             """On to the next cycle; what has to do with weights falls into different ones."""
-            if pipe.stage == select - weights.latency - payloads:
+            if pipe.stage == select - weights.geometry.latency - payloads:
                 m.d.comb += weights.address.eq(pipe["word"])
                 pipe.drop("word")
             if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says

@@ -21,51 +21,31 @@ class RingMemory(wiring.Component):
     Parameters
     ----------
     space, geometry :
-        Which space this is, and its shape.
-    latency :
-        0 of LUT RAM; 1, or 2 with a register behind the RAM: block RAM is slow from clock to output.
-    fast :
-        Logic follows behind ``data``; otherwise it has to go straight to registers. Of ``latency`` 2 it is not.
-    writable :
-        The core writes, too.
-    parts :
-        Equal parts of a record that the core can write one without the other.
+        Which space this is, its shape and its latency.
     ahead :
         ``address`` is that of the next cycle: it meets the bus's in front of a register, in place of the RAM.
 
     Members
     -------
     address, enable, zero : ``In(...)``
-        Read port. Where ``enable`` is low, ``data`` keeps its value (of ``latency`` 1); ``zero`` makes it 0 (of any).
+        Read port. Registers move where ``enable`` is high; ``zero`` makes it 0, of latency 2 only with ``enable``.
     data : ``Out(record)``
-        The record, ``latency`` cycles later.
+        The record, as many moves later as the space's latency.
     write_enable, write_address, write_data : ``In(...)``
-        Write port of the core, only where ``writable``; an enable a part.
+        Write port of the core, only where the space is ``writable``; an enable a part.
     bus : ``In(BusSignature())``
     """
 
-    def __init__(
-        self,
-        space: Space,
-        geometry: Geometry,
-        *,
-        latency: int = 1,
-        fast: bool = True,
-        writable: bool = False,
-        parts: int = 1,
-        ahead: bool = False,
-    ):
-        assert latency in (0, 1, 2)
+    def __init__(self, space: Space, geometry: Geometry, *, ahead: bool = False):
+        assert geometry.latency in (0, 1, 2)
         self.space, self.geometry = space, geometry
-        self.latency, self.writable = latency, writable
         self.shape = memories.Shape(
             depth=geometry.depth,
             width=geometry.layout.width,
-            fast=fast and latency == 1,
-            writable=writable,
-            immediate=latency == 0,
-            registered=latency == 2,
-            parts=parts,
+            writable=geometry.writable,
+            immediate=geometry.latency == 0,
+            registered=geometry.latency == 2,
+            parts=geometry.parts,
             ahead=ahead,
             spread=space is Space.WEIGHT,
         )
@@ -77,9 +57,9 @@ class RingMemory(wiring.Component):
             "data": Out(struct(geometry.layout)),
             "bus": In(BusSignature()),
         }
-        if writable:
+        if geometry.writable:
             members |= {
-                "write_enable": In(parts),
+                "write_enable": In(geometry.parts),
                 "write_address": In(address),
                 "write_data": In(struct(geometry.layout)),
             }
@@ -105,7 +85,7 @@ class RingMemory(wiring.Component):
         for n in range(geometry.layout.columns):
             here = Const(1) if geometry.layout.columns == 1 else column == n
             m.d.sync += [access.writes[n].eq(hit & bus.write & here), access.hides[n].eq(hit & ~bus.write & ~here)]
-        if self.writable:
+        if geometry.writable:
             m.d.comb += [
                 access.write_enable.eq(self.write_enable),
                 access.write_address.eq(self.write_address),

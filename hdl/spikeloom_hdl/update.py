@@ -72,13 +72,9 @@ class NeuronUnit(wiring.Component):
         core = self.config.core
         numerics = core.numerics
         geometry = spaces(self.config)
-        m.submodules.states = states = RingMemory(
-            Space.STATE, geometry[Space.STATE], latency=2, writable=True, parts=core.group, ahead=True
-        )
-        m.submodules.parameters = parameters = RingMemory(
-            Space.PARAMETER, geometry[Space.PARAMETER], latency=2, ahead=True
-        )
-        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], latency=2, ahead=True)
+        m.submodules.states = states = RingMemory(Space.STATE, geometry[Space.STATE], ahead=True)
+        m.submodules.parameters = parameters = RingMemory(Space.PARAMETER, geometry[Space.PARAMETER], ahead=True)
+        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], ahead=True)
         share(m, self.bus, [states.bus, parameters.bus, biases.bus])
 
         # The row at work: its groups are taken one after the other.

@@ -20,16 +20,16 @@ class Walker(wiring.Component):
 
     ::
 
-        events -> asked -> key -> known -> sought -> opened -> looked -> coordinate -> value -> entry -> found -> Loops
-                  KEY             PROJECTION         COORDINATE                        ENTRY
-                                  each projection    each coordinate
+        events -> asked -> key -> known -> sought -> read -> opened -> looked -> coordinate -> value -> entry -> found
+        KEY                       PROJECTION                 COORDINATE                        ENTRY            -> Loops
+                                  each projection            each coordinate
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
-    is in the register after the next one, before anything is made of it. They move together, and stand while
+    is there together with the register after the next one. They move together, and stand while
     :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its
     key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes as many cycles
     as it has coordinates, and walks that are as long as that follow each other without a gap. An event without
-    synapses costs no visit. Latency from an event to its first visit: 11 cycles and one for each coordinate.
+    synapses costs no visit. Latency from an event to its first visit: 12 cycles and one for each coordinate.
 
     Members
     -------
@@ -64,12 +64,12 @@ class Walker(wiring.Component):
         m = Module()
         config, core = self.config, self.config.core
         geometry = spaces(config)
-        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY], fast=False)
-        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION], fast=False)
-        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE], fast=False)
+        m.submodules.keys = keys = RingMemory(Space.KEY, geometry[Space.KEY])
+        m.submodules.projections = projections = RingMemory(Space.PROJECTION, geometry[Space.PROJECTION])
+        m.submodules.coordinates = coordinates = RingMemory(Space.COORDINATE, geometry[Space.COORDINATE])
         memories = [keys, projections, coordinates]
         if core.entries:
-            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY], fast=False)
+            m.submodules.entries = entries = RingMemory(Space.ENTRY, geometry[Space.ENTRY])
             memories.append(entries)
         share(m, self.bus, [memory.bus for memory in memories])
         m.submodules.loops = loops = Loops(config)
@@ -77,7 +77,7 @@ class Walker(wiring.Component):
         m.submodules.skid = skid = Skid(turn_layout(config))
         wiring.connect(m, skid.o, loops.turns)
 
-        names = ("asked", "key", "known", "sought", "opened", "looked", "coordinate", "value", "entry", "found")
+        names = ("asked", "key", "known", "sought", "read", "opened", "looked", "coordinate", "value", "entry", "found")
         valid = {name: Signal(name=f"{name}_valid") for name in names}
         event = struct(config.flit_layout)
 
@@ -101,7 +101,7 @@ class Walker(wiring.Component):
         ]
         # key: the record is here. known: it is good; one projection after the other is asked for.
         key = Signal(event)
-        record = Signal(struct(config.key_layout))
+        record = keys.data
         good = Signal()
         known = Signal(event)
         projection = Signal(core.projection_bits)
@@ -109,7 +109,7 @@ class Walker(wiring.Component):
         with m.If(take_next):
             m.d.sync += [
                 valid["asked"].eq(self.events.valid), asked.eq(self.events.payload),
-                valid["key"].eq(valid["asked"]), key.eq(asked), record.eq(keys.data),
+                valid["key"].eq(valid["asked"]), key.eq(asked),
                 valid["known"].eq(valid["key"] & good), known.eq(key),
                 projection.eq(record.first), projections_left.eq(record.count), last_projection.eq(record.count == 1),
             ]  # fmt: skip
@@ -118,8 +118,9 @@ class Walker(wiring.Component):
             m.d.sync += last_projection.eq(projections_left == 2)
         m.d.comb += [projections.address.eq(projection), projections.enable.eq(open_next)]
 
-        # sought: the projection's record is on its way. opened: one coordinate after the other is asked for.
-        sought = Signal(event)
+        # sought: the projection's record is on its way. read: it is here.
+        # opened: one coordinate after the other is asked for.
+        sought, read = Signal(event), Signal(event)
         opened = Signal(event)
         descriptor = Signal(struct(core.projection_layout))
         coordinate = Signal(core.coordinate_bits)
@@ -127,7 +128,8 @@ class Walker(wiring.Component):
         with m.If(open_next):
             m.d.sync += [
                 valid["sought"].eq(valid["known"]), sought.eq(known),
-                valid["opened"].eq(valid["sought"]), opened.eq(sought), descriptor.eq(projections.data),
+                valid["read"].eq(valid["sought"]), read.eq(sought),
+                valid["opened"].eq(valid["read"]), opened.eq(read), descriptor.eq(projections.data),
                 coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
                 last.eq(~projections.data.count[1]),
             ]  # fmt: skip
@@ -141,7 +143,7 @@ class Walker(wiring.Component):
         passenger |= {"delay": descriptor.delay, "sparse": descriptor.sparse}
         if config.payload_bits:
             passenger["payload"] = opened.payload
-        for stage in names[5:]:
+        for stage in names[names.index("looked") :]:
             carried = {
                 name: Signal(Value.cast(value).shape(), name=f"{stage}_{name}") for name, value in passenger.items()
             }
@@ -155,11 +157,10 @@ class Walker(wiring.Component):
         # coordinate: its record is here, and what the coordinates before it have left of the index.
         index = Signal(config.index_bits)
         rest = Signal(config.index_bits)
-        part = Signal(struct(core.coordinate_layout))
+        part = coordinates.data
         with m.If(move):
             m.d.sync += [
                 index.eq(opened.index),
-                part.eq(coordinates.data),
                 rest.eq(Mux(starts, index, rest >> part.bits)),
             ]
 
@@ -170,7 +171,7 @@ class Walker(wiring.Component):
         next_value = Signal.like(value)
         m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
         m.d.comb += [
-            next_value.eq(rest & ((1 << part.bits) - 1)),
+            next_value.eq(rest & Cat(part.bits > n for n in range(len(rest)))),
             multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
         ]  # fmt: skip
         with m.If(move):
@@ -189,13 +190,11 @@ class Walker(wiring.Component):
             *(turn[name].eq(carried) for name, carried in passenger.items()),
         ]  # fmt: skip
         if core.entries:
-            looked_up = Signal(struct(core.entry_layout))
+            looked_up = entries.data
             m.d.comb += [
                 entries.address.eq(of_value.scale + value),
                 entries.enable.eq(move),
             ]
-            with m.If(move):
-                m.d.sync += looked_up.eq(entries.data)
             with m.If(found.table):
                 m.d.comb += turn.unknown.eq(~looked_up.valid)
                 m.d.comb += [turn[name].eq(looked_up[name]) for name in ("word", "row", "count", "fanout")]

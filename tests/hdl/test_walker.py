@@ -270,7 +270,7 @@ async def walks_follow_each_other(dut, turns: tuple[int, ...], projections: int)
     await cycles(dut, 300)
     assert [visit_of(v) for v in visits.values] == tables.visits(many)
     walks, words = len(many) * projections, int(np.prod(turns))
-    assert visits.cycles[0] - events.cycles[0] == 11 + len(turns), "latency"
+    assert visits.cycles[0] - events.cycles[0] == 12 + len(turns), "latency"
     assert visits.cycles[-1] - visits.cycles[0] + 1 == (walks - 1) * max(words, len(turns)) + words
 
 

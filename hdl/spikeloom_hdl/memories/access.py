@@ -14,7 +14,6 @@ class Shape:
     Attributes:
         depth: records.
         width: bits of a record. The bus sees columns of 32 bits of it.
-        fast: what is read is needed early in the next cycle; otherwise it goes straight to registers.
         immediate: what is read is there in the same cycle; only LUT RAM can.
         registered: what is read is there another cycle later, out of a register.
         writable: the core writes, too.
@@ -25,13 +24,17 @@ class Shape:
 
     depth: int
     width: int
-    fast: bool
     writable: bool
     immediate: bool = False
     registered: bool = False
     parts: int = 1
     ahead: bool = False
     spread: bool = False
+
+    @property
+    def fast(self) -> bool:
+        """What is read is needed early in the next cycle; otherwise it goes straight to registers."""
+        return not (self.immediate or self.registered or self.writable)
 
 
 class Access:
@@ -45,10 +48,9 @@ class Access:
     ----------
     address, enable, zero :
         Read port of the core: the record is there one cycle later, or at once where ``immediate``; it stays while
-        ``enable`` is low.
-        With ``zero`` it becomes 0, whatever ``enable`` says.
+        ``enable`` is low. With ``zero`` it becomes 0, whatever ``enable`` says, where ``registered`` only with it.
     data :
-        Driven by the memory: the record, where ``registered`` two cycles later.
+        Driven by the memory: the record, where ``registered`` after two cycles with ``enable``.
     write_enable, write_address, write_data :
         Write port of the core, an enable a part.
     select, record :
@@ -86,8 +88,12 @@ class Access:
 
     def give(self, m: Module, piece: "Piece", value: Value) -> None:
         """A piece of the record, as the RAM gives it one cycle later."""
-        domain = m.d.sync if self.shape.registered else m.d.comb
-        domain += self.data[piece.low : piece.high].eq(value)
+        data = self.data[piece.low : piece.high]
+        if self.shape.registered:
+            with m.If(self.enable):
+                m.d.sync += data.eq(value)
+        else:
+            m.d.comb += data.eq(value)
 
 
 @dataclass(frozen=True, slots=True)

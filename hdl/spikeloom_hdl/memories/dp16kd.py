@@ -23,12 +23,20 @@ class PortSignature(wiring.Signature):
         ``data`` becomes 0, whatever ``enable`` says; not together with ``write``.
     write, write_data : ``Out(...)``
         Together with ``enable``: write; ``data`` keeps its value.
+    advance : ``Out(1)``
+        The output register moves, where there is one.
     data : ``In(width)``
     """
 
     def __init__(self, width: int):
         address = (DEPTHS[width] - 1).bit_length()
-        members = {"address": Out(address), "enable": Out(1), "zero": Out(1), "write": Out(1)}
+        members = {
+            "address": Out(address),
+            "enable": Out(1),
+            "zero": Out(1),
+            "write": Out(1),
+            "advance": Out(1, init=1),
+        }
         super().__init__(members | {"write_data": Out(width), "data": In(width)})
 
 
@@ -72,7 +80,8 @@ class Dp16kd(wiring.Component):
             data = port.data
             if self.register:
                 data = Signal(self.width, name="late")
-                m.d.sync += port.data.eq(data)
+                with m.If(port.advance):
+                    m.d.sync += port.data.eq(data)
             with m.If(port.zero):
                 m.d.sync += data.eq(0)
             with m.Elif(port.enable & ~port.write):
@@ -94,7 +103,7 @@ class Dp16kd(wiring.Component):
                 f"p_WRITEMODE_{name}": "NORMAL",
                 f"i_CLK{name}": ClockSignal(),
                 f"i_CE{name}": port.enable,
-                f"i_OCE{name}": Const(1),
+                f"i_OCE{name}": port.advance,
                 f"i_WE{name}": port.write,
                 f"i_RST{name}": port.zero,
             }

@@ -43,7 +43,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
         generic.build(m, shape, access, platform, style="block")
         return
     answers = []
-    hidden = _late(m, access)
+    hidden, advance = _late(m, access), _advance(m, access)
     for piece in pieces(shape, widest):
         ram = Dp16kd(widest, register=own)
         m.submodules[f"ram{piece.low}"] = ram
@@ -59,6 +59,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
                 a.address.eq(Cat(address, zero) if own else address),
                 a.zero.eq(Const(0) if own else zero),
                 a.enable.eq(access.enable | access.select),
+                a.advance.eq(advance),
                 a.write.eq(access.writes[piece.column]),
                 a.write_data.eq(bus),
                 b.address.eq(access.write_address),
@@ -71,6 +72,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             m.d.comb += [
                 a.address.eq(access.address),
                 a.enable.eq(access.enable),
+                a.advance.eq(access.enable),
                 a.zero.eq(access.zero),
                 b.address.eq(access.record),
                 b.enable.eq(access.select),
@@ -86,13 +88,14 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
 def _shallow(m: Module, shape: Shape, access: Access) -> None:
     """A wide RAM a column."""
     answers = []
-    own, hidden = shape.registered, _late(m, access)
+    own, hidden, advance = shape.registered, _late(m, access), _advance(m, access)
     for piece in pieces(shape):
         ram = Wide16kd(register=own)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
             ram.address.eq(access.shared_address),
             ram.enable.eq(access.enable | access.select),
+            ram.advance.eq(advance),
             ram.zero.eq(access.zero if own else access.zero | access.hides[piece.column]),
             ram.write.eq(access.writes[piece.column]),
             ram.write_address.eq(access.record),
@@ -102,6 +105,13 @@ def _shallow(m: Module, shape: Shape, access: Access) -> None:
         word = ram.data[: piece.width]
         answers.append((piece, Mux(hidden[piece.column], 0, word) if own else word))
     join(m, access, shape, answers, late=own)
+
+
+def _advance(m: Module, access: Access) -> Value:
+    """When the output register of a port moves that core and bus share: with the core, and behind an access."""
+    accessed = Signal(name="accessed")
+    m.d.sync += accessed.eq(access.select)
+    return access.enable | accessed
 
 
 def _late(m: Module, access: Access) -> Value:

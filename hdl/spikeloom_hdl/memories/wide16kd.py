@@ -28,6 +28,8 @@ class Wide16kd(wiring.Component):
         ``data`` is the word one cycle later, and keeps its value otherwise.
     zero : ``In(1)``
         ``data`` becomes 0, whatever ``enable`` says.
+    advance : ``In(1)``
+        The output register moves, where there is one.
     data : ``Out(36)``
     write, write_address, write_data : ``In(...)``
     """
@@ -39,6 +41,7 @@ class Wide16kd(wiring.Component):
                 "address": In(ADDRESS_BITS),
                 "enable": In(1),
                 "zero": In(1),
+                "advance": In(1, init=1),
                 "data": Out(WIDTH),
                 "write": In(1),
                 "write_address": In(ADDRESS_BITS),
@@ -63,7 +66,8 @@ class Wide16kd(wiring.Component):
         data = self.data
         if self.register:
             data = Signal(WIDTH, name="late")
-            m.d.sync += self.data.eq(data)
+            with m.If(self.advance):
+                m.d.sync += self.data.eq(data)
         with m.If(self.zero):
             m.d.sync += data.eq(0)
         with m.Elif(self.enable):
@@ -75,7 +79,7 @@ class Wide16kd(wiring.Component):
         arguments: dict[str, Any] = {
             "p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "AUTO",
             "i_CEA": self.write, "i_WEA": Const(1), "i_OCEA": Const(0), "i_RSTA": Const(0),
-            "i_CEB": self.enable, "i_WEB": Const(0), "i_OCEB": Const(1), "i_RSTB": self.zero,
+            "i_CEB": self.enable, "i_WEB": Const(0), "i_OCEB": self.advance, "i_RSTB": self.zero,
         }  # fmt: skip
         # Byte enables are where a narrow word has its lowest address bits.
         addresses = {"A": [*[Const(1)] * 4, Const(0), *self.write_address], "B": [*[Const(0)] * 5, *self.address]}

@@ -147,8 +147,8 @@ class Walk:
         known = take.outer(at + 2)
         take.stop(at + 3, len(walks) - 1)
         for n, loops in enumerate(walks, 1):
-            sought = open_.outer(known + n + 1)
-            open_.stop(known + n + 2, len(loops) - 1)
+            sought = open_.outer(known + n + 2)
+            open_.stop(known + n + 3, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
                 found = move.outer(sought + turn + LOOK_UP_MOVES) + 1
                 offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops

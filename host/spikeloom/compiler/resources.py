@@ -26,12 +26,6 @@ from ..contract.ring import Space, spaces
 
 Used = dict[str, int]
 
-FAST = (Space.EMISSION,)
-"""Spaces whose records are needed early in the next cycle."""
-LATE = (Space.WEIGHT, Space.WORD_ROW, Space.PARAMETER, Space.BIAS, Space.STATE)
-"""Spaces with a register behind the memory."""
-WRITABLE = (Space.ACCUMULATOR, Space.STATE)
-"""Spaces that the core writes, too."""
 NO_MEMORY = (Space.ROUTE, Space.COUNTER, Space.REGISTER)
 """Spaces that are no memories of the ring, but logic of their own."""
 
@@ -64,10 +58,14 @@ class Memory:
     space: Space
     depth: int
     width: int
-    fast: bool
     writable: bool
     parts: int
     latency: int
+
+    @property
+    def fast(self) -> bool:
+        """Its records are needed early in the next cycle."""
+        return self.latency == 1 and not self.writable
 
     def pieces(self, widest: int) -> int:
         """RAMs of this width side by side: none has bits of two columns of the bus, or of two parts."""
@@ -79,14 +77,10 @@ class Memory:
 def memories(config: ArrayConfig) -> list[Memory]:
     """Memories of one core."""
     return [
-        Memory(
-            space, shape.depth, shape.layout.width, space in FAST, space in WRITABLE,
-            config.core.group if space is Space.STATE else 1,
-            config.core.sums_latency if space is Space.ACCUMULATOR else 2 if space in LATE else 1,
-        )
+        Memory(space, shape.depth, shape.layout.width, shape.writable, shape.parts, shape.latency)
         for space, shape in spaces(config).items()
         if space not in NO_MEMORY
-    ]  # fmt: skip
+    ]
 
 
 def rams(config: ArrayConfig, family: str) -> dict[str, int]:

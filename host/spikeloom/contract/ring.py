@@ -88,10 +88,20 @@ REGISTER_LAYOUT = Layout((Field("value", COLUMN_BITS),))
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """One space: ``depth`` records of ``layout``."""
+    """One space: ``depth`` records of ``layout``.
+
+    Attributes:
+        latency: cycles from an address to its record in the core, where the space is a memory: 0 of LUT RAM; 2 with a
+            register behind the RAM, as block RAM is slow from clock to output.
+        writable: the core writes it, too.
+        parts: equal parts of a record that the core can write one without the other.
+    """
 
     depth: int
     layout: Layout
+    latency: int = 2
+    writable: bool = False
+    parts: int = 1
 
     @property
     def column_bits(self) -> int:
@@ -116,11 +126,13 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
         Space.KEY: Geometry(config.keys, config.key_layout),
         Space.PROJECTION: Geometry(core.projections, core.projection_layout),
         Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout),
-        Space.EMISSION: Geometry(core.rows, config.emission_layout),
+        Space.EMISSION: Geometry(core.rows, config.emission_layout, latency=1),
         Space.PARAMETER: Geometry(core.parameter_depth, core.parameter_layout),
         Space.BIAS: Geometry(core.rows * core.groups, core.bias_layout),
-        Space.STATE: Geometry(core.rows * core.groups, core.state_layout),
-        Space.ACCUMULATOR: Geometry(core.accumulator_depth, core.accumulator_layout),
+        Space.STATE: Geometry(core.rows * core.groups, core.state_layout, writable=True, parts=core.group),
+        Space.ACCUMULATOR: Geometry(
+            core.accumulator_depth, core.accumulator_layout, latency=core.sums_latency, writable=True
+        ),
         Space.ROUTE: Geometry(config.keys, ROUTE_LAYOUT),
         Space.COUNTER: Geometry(len(Counter), REGISTER_LAYOUT),
         Space.REGISTER: Geometry(core.phases, REGISTER_LAYOUT),
