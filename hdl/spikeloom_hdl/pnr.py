@@ -46,6 +46,9 @@ FLOWS = {
 }
 """Families other than ECP5."""
 
+CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
+"""A pad of the CABGA381 with a way to the clock network; nextpnr may choose one without."""
+
 TIME_LIMIT = 1800.0
 """Seconds that one tool may run."""
 
@@ -130,14 +133,17 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, 
 
 
 def place(
-    design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6, router: str = "router1"
-) -> Placed:
+    design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6,
+    placer: str = "static", router: str = "router2",
+) -> Placed:  # fmt: skip
     """Place and route on an ECP5."""
+    pins = design.with_name("pins.lpf")
+    pins.write_text(CLOCK_PIN)
     report = f"{design.stem}.{seed}.report.json"
     command = [
         "nextpnr-ecp5", f"--{device}", "--package", "CABGA381", "--speed", str(speed), "--json", design.name,
         "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
-        "--report", report, "--router", router,
+        "--report", report, "--placer", placer, "--router", router, "--lpf", pins.name,
     ]  # fmt: skip
     return run_nextpnr(command, design, seed, RESOURCES)
 

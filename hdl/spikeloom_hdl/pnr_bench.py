@@ -55,8 +55,8 @@ def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 40, 512)),
-    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 52, 512)),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(2, 2, 72, 512)),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 104, 512)),
 }
 """By name; of speed 6."""
 
@@ -66,13 +66,14 @@ RAM_BITS = 36
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One run: a core, or the array of a whole part; a seed, a family, and how it is routed."""
+    """One run: a core, or the array of a whole part; a seed, a family, and how it is placed and routed."""
 
     lanes: int = 0
     part: str = ""
     seed: int
     family: str = "ecp5"
-    router: str = "router1"
+    placer: str = "static"
+    router: str = "router2"
 
     @property
     def label(self) -> str:
@@ -101,7 +102,7 @@ def run(
 ) -> dict[str, Any]:
     """Measure the points that the file does not hold yet, one at a time; the file grows with each.
 
-    A point is the same if its netlist, the tools' versions, its seed and its router are.
+    A point is the same if its netlist, the tools' versions, its seed, placer and router are.
     """
     tools = {tool: version(tool) for tool in TOOLS}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": {}}
@@ -116,7 +117,7 @@ def run(
         tell(f"{label}: synthesis")
         design = pnr.synthesise(source, folder)
         tell(f"{label}: place and route")
-        placed = pnr.place(design, point.seed, router=point.router, device=point.device)
+        placed = pnr.place(design, point.seed, placer=point.placer, router=point.router, device=point.device)
         figures = {**asdict(point), "date": date.today().isoformat(), **asdict(placed)}
         # An older netlist of the same core is history.
         same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}

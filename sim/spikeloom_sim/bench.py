@@ -62,7 +62,7 @@ def simulate(
     testcase : str, optional
         Run the cocotb tests of this name only.
     seed : int, optional
-        ``cocotb.RANDOM_SEED``; otherwise the environment's ``COCOTB_RANDOM_SEED``, or a new one that the log shows.
+        ``cocotb.RANDOM_SEED``; otherwise the environment's ``COCOTB_RANDOM_SEED``, or 1: a run can be repeated.
     waves : bool
         Leave ``dump.vcd`` in ``build``.
     platform : optional
@@ -106,7 +106,7 @@ def simulate(
                 build_dir=build,
                 results_xml=str(results),
                 testcase=testcase,
-                seed=seed,
+                seed=int(os.environ.get("COCOTB_RANDOM_SEED", 1)) if seed is None else seed,
                 waves=waves,
             )
         except (SystemExit, RuntimeError) as error:

@@ -19,9 +19,12 @@ def bench_pnr(
         list[str] | None, typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to this.")] = 3,
+    placer: Annotated[
+        str, typer.Option(help="nextpnr's placer: static gives faster cores than heap, and places fuller chips.")
+    ] = "static",
     router: Annotated[
-        str, typer.Option(help="nextpnr's router: router1 is slower and gives faster cores.")
-    ] = "router1",
+        str, typer.Option(help="nextpnr's router: router1 gives faster cores, and may not end.")
+    ] = "router2",
     output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON; finished points are kept.")] = Path(
         "docs/results/pnr.json"
     ),
@@ -41,12 +44,12 @@ def bench_pnr(
     kinds: list[dict[str, Any]] = [{"part": name} for name in part or []]
     kinds += [{"lanes": n} for n in lanes or ([] if part else [1, 4, 8, 16, 32])]
     points = [
-        pnr_bench.Point(**kind, seed=seed, family=family, router=router)
+        pnr_bench.Point(**kind, seed=seed, family=family, placer=placer, router=router)
         for seed in range(1, seeds + 1)
         for kind in kinds
     ]
     chosen = "".join(f" --{name} {value}" for kind in kinds for name, value in kind.items()) if lanes or part else ""
-    command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --router {router}"
+    command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --placer {placer} --router {router}"
     with status("bench pnr") as tell:
         record = pnr_bench.run(points, output, folder, command, tell)
     docs.mkdir(parents=True, exist_ok=True)
