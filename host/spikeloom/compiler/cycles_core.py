@@ -147,13 +147,13 @@ class Walk:
         known = take.outer(at + 2)
         take.stop(at + 3, len(walks) - 1)
         for n, loops in enumerate(walks, 1):
-            sought = open_.outer(known + n + 2)
+            read = open_.outer(known + n + 2)
             open_.stop(known + n + 3, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
-                found = move.outer(sought + turn + LOOK_UP_MOVES) + 1
+                found = move.outer(read + turn + LOOK_UP_MOVES) + 1
                 offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
-                move.stop(sought + turn + LOOK_UP_MOVES + 2, went - offered)
+                move.stop(read + turn + LOOK_UP_MOVES + 2, went - offered)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:
