@@ -89,7 +89,7 @@ class Accumulator(wiring.Component):
         m = Module()
         core, payloads = self.config.core, self.config.payload_bits > 0
         geometry = spaces(self.config)
-        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT])
+        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], ahead=True)
         m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], ahead=True)
         memories = [weights, sums]
         if core.sparse:
@@ -107,7 +107,7 @@ class Accumulator(wiring.Component):
 
         def step() -> None:
             """On to the next cycle; what has to do with weights falls into different ones."""
-            if pipe.stage == select - weights.geometry.latency - payloads:
+            if pipe.stage == select - weights.geometry.latency - payloads - 1:
                 m.d.comb += weights.address.eq(pipe["word"])
                 pipe.drop("word")
             if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says
@@ -157,20 +157,21 @@ class Accumulator(wiring.Component):
         ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
         ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
         same = [Signal(name=f"same{n}") for n in range(behind)]
+        hit = [Signal(name=f"hit{n}") for n in range(behind)]
+        any_hit = Signal()
         m.d.sync += [
-            Cat(ahead).eq(Cat(address, ahead[:-1])),
-            Cat(ahead_active).eq(Cat(active[-1], ahead_active[:-1])),
+            Cat(ahead).eq(Cat(address, ahead[: behind - 1], Mux(self.clear, self.clear_address, ahead[behind - 1]))),
+            Cat(ahead_active).eq(Cat(active[-1], ahead_active[: behind - 1], ahead_active[behind - 1] | self.clear)),
+            any_hit.eq(Cat(same).any()),
         ]
         for n in range(behind):
-            m.d.sync += same[n].eq(ahead_active[n] & (ahead[n] == address))
+            m.d.comb += same[n].eq(ahead_active[n] & (ahead[n] == address))
+            m.d.sync += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
         pipe.drop("slot")
         step()
 
         # read
-        hit = [Signal(name=f"hit{n}") for n in range(behind)]
-        for n in range(behind):
-            m.d.comb += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
-        m.d.comb += [sums.enable.eq(1), sums.zero.eq(Cat(same).any())]
+        m.d.comb += [sums.enable.eq(1), sums.zero.eq(any_hit)]
         row_shape = self.sums.shape()
         total = Signal(row_shape)  # of the cycle of add
         result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
@@ -203,8 +204,8 @@ class Accumulator(wiring.Component):
 
         # write; at rest the result is zero
         m.d.comb += [
-            sums.write_enable.eq(ahead_active[-1] | self.clear),
-            sums.write_address.eq(Mux(self.clear, self.clear_address, ahead[-1])),
+            sums.write_enable.eq(ahead_active[-1]),
+            sums.write_address.eq(ahead[-1]),
             sums.write_data.eq(result),
         ]
         m.d.comb += self.idle.eq(~Cat(active, ahead_active[-1]).any())

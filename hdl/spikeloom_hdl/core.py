@@ -14,6 +14,7 @@ from .drain import Drain
 from .emitter import Emitter
 from .layout import struct
 from .registers import Counters, Registers
+from .stage import Skid
 from .update import NeuronUnit
 from .walker import Walker
 
@@ -77,36 +78,47 @@ class Core(wiring.Component):
 
         flit = struct(self.config.flit_layout)
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=flit.size, depth=max(3, core.event_fifo))
+        m.submodules.skid = skid = Skid(flit)
         m.d.comb += [
             queue.w_data.eq(self.events.payload.as_value()),
             queue.w_en.eq(self.events.valid),
             self.events.ready.eq(queue.w_rdy),
-            walker.events.payload.eq(queue.r_data),
-            walker.events.valid.eq(queue.r_rdy),
-            queue.r_en.eq(walker.events.ready),
+            skid.i.payload.eq(queue.r_data),
+            skid.i.valid.eq(queue.r_rdy),
+            queue.r_en.eq(skid.i.ready),
         ]
+        wiring.connect(m, skid.o, walker.events)
         wiring.connect(m, walker.visits, accumulator.visits)
         wiring.connect(m, emitter.flits, wiring.flipped(self.spikes))
 
         self._connect_drain(m, drain, accumulator, neurons, emitter, registers)
         clearing = self._clear(m, accumulator, neurons)
 
-        visited = walker.visits.valid & walker.visits.ready
-        under_way = (queue.level != 0) | ~walker.idle
-        working = drain.busy | ~accumulator.idle | ~neurons.idle
+        under_way = (queue.level != 0) | skid.o.valid | ~walker.idle
+        # What the core did a cycle ago.
+        visited, walked, worked, cleared, emitted = (Signal(name=f"was_{name}") for name in (
+            "visited", "walking", "working", "clearing", "emitting",
+        ))  # fmt: skip
+        m.d.sync += [
+            visited.eq(walker.visits.valid & walker.visits.ready),
+            walked.eq(under_way),
+            worked.eq(drain.busy | ~accumulator.idle | ~neurons.idle),
+            cleared.eq(clearing),
+            emitted.eq(~emitter.idle),
+        ]
         steps = {
             Counter.EVENTS: queue.r_rdy & queue.r_en,
             Counter.WORDS: visited,
             Counter.SYNAPSES: walker.synapses,
-            Counter.WAITS: under_way & ~visited,
+            Counter.WAITS: walked & ~visited,
             Counter.SPIKES: neurons.spikes,
             Counter.SATURATIONS: neurons.saturations,
             Counter.STALLS: drain.stalled,
             Counter.REFUSED: walker.refused,
             Counter.UNROUTED: self.unrouted,
             Counter.DRAINS: walker.visits.valid & accumulator.reserve,
-            Counter.UPDATES: ~under_way & working & ~clearing,
-            Counter.EMISSIONS: ~under_way & ~working & ~emitter.idle,
+            Counter.UPDATES: ~walked & worked & ~cleared,
+            Counter.EMISSIONS: ~walked & ~worked & emitted,
         }
         # Counted a cycle later, with a register in front of the counter's adder.
         m.d.sync += [counters.step[counter].eq(step) for counter, step in steps.items()]

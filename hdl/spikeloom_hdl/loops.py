@@ -53,7 +53,7 @@ class Loops(wiring.Component):
     synapses : ``Out(fanout_bits)``
         Fan-out of the innermost loop that this cycle's visit ends, otherwise 0.
     refused : ``Out(1)``
-        A walk with an unknown coordinate was dropped.
+        In the cycle before, a walk with an unknown coordinate was dropped.
     busy : ``Out(1)``
         A walk is gathered or under way.
     """
@@ -92,16 +92,18 @@ class Loops(wiring.Component):
         empty, unknown = Signal(), Signal()
         gathering, complete = Signal(), Signal()
         take, begin = Signal(), Signal()
+        void = Signal()  # what was gathered has no visit; decided out of registers, as the turn comes late in its cycle
         is_empty, is_unknown = Signal(), Signal()
         m.d.comb += [
-            self.turns.ready.eq(~complete | begin),
+            void.eq(empty | unknown),
+            self.turns.ready.eq(~complete | begin | void),
             take.eq(self.turns.valid & self.turns.ready),
             is_empty.eq((turn.count == 0) | (empty & ~turn.first)),
             is_unknown.eq(turn.unknown | (unknown & ~turn.first)),
-            self.refused.eq(take & turn.last & is_unknown),
-            self.busy.eq(gathering | complete | self.visits.valid),
+            self.refused.eq(complete & unknown),
+            self.busy.eq(gathering | (complete & (unknown | ~empty)) | self.visits.valid),
         ]
-        with m.If(begin):
+        with m.If(begin | void):
             m.d.sync += complete.eq(0)
         with m.If(take):
             m.d.sync += [
@@ -115,7 +117,7 @@ class Loops(wiring.Component):
                 empty.eq(is_empty),
                 unknown.eq(is_unknown),
                 gathering.eq(~turn.last),
-                complete.eq(turn.last & ~is_empty & ~is_unknown),
+                complete.eq(turn.last),
             ]
             m.d.sync += [passengers[name].eq(turn[name]) for name in passengers]
             for level in range(1, levels):
@@ -137,7 +139,7 @@ class Loops(wiring.Component):
         visited = Signal()
         m.d.comb += [
             visited.eq(self.visits.valid & self.visits.ready),
-            begin.eq(complete & (~self.visits.valid | (visited & Cat(ends).all()))),
+            begin.eq(complete & ~void & (~self.visits.valid | (visited & Cat(ends).all()))),
             self.synapses.eq(Mux(visited & ends[0], walk_fanout, 0)),
         ]
         with m.If(visited):

@@ -1,5 +1,7 @@
 """A memory of the core that the program ring can write and read back."""
 
+from dataclasses import replace
+
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -68,30 +70,34 @@ class RingMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bus, geometry = self.bus, self.geometry
-        access = memories.Access(self.shape, bits_for(geometry.depth), geometry.layout.columns)
+        shape = replace(self.shape, spread=self.shape.spread and memories.dual(self.shape, platform))
+        access = memories.Access(shape, bits_for(geometry.depth), geometry.layout.columns)
         m.d.comb += [access.enable.eq(self.enable), access.zero.eq(self.zero)]
-        # The RAMs lie far apart, and far from the bus: a register in between, with everything decoded in front of it.
-        # Those for address and data are the same for all memories but the weights, and become one in synthesis.
+        # RAMs may lie far apart, and far from the bus: a register in between, with everything decoded in front of it.
+        # Registers that move at different times are not made one by synthesis, and lie where they are needed.
         hit = Signal()
         column = bus.address[: geometry.column_bits]
         m.d.comb += hit.eq(bus.valid & (bus.space == self.space))
         record = bus.address[geometry.column_bits :]
-        m.d.sync += [access.select.eq(hit), access.record.eq(record)]
-        if self.shape.ahead:
-            m.d.sync += access.address.eq(Mux(hit, record, self.address))
+        m.d.sync += access.select.eq(hit)
+        if shape.ahead:
+            shared = self.address if memories.dual(shape, platform) else Mux(hit, record, self.address)
+            m.d.sync += [address.eq(shared) for address in access.addresses]
         else:
-            m.d.comb += access.address.eq(self.address)
-        m.d.sync += access.bus_data.eq(bus.data)
+            m.d.comb += [address.eq(self.address) for address in access.addresses]
         for n in range(geometry.layout.columns):
             here = Const(1) if geometry.layout.columns == 1 else column == n
+            m.d.sync += access.uses[n].eq(hit & here)
             m.d.sync += [access.writes[n].eq(hit & bus.write & here), access.hides[n].eq(hit & ~bus.write & ~here)]
+            with m.If(hit & here if shape.spread else hit | memories.shares_registers(platform)):
+                m.d.sync += [access.records[n].eq(record), access.bus_words[n].eq(bus.data)]
         if geometry.writable:
             m.d.comb += [
                 access.write_enable.eq(self.write_enable),
                 access.write_address.eq(self.write_address),
                 access.write_data.eq(self.write_data.as_value()),
             ]
-        memories.build(m, self.shape, access, platform)
+        memories.build(m, shape, access, platform)
         m.d.comb += self.data.eq(access.data)
 
         # Answers of all spaces are ored, so this one is zero unless it was asked for.

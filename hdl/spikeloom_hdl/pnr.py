@@ -133,10 +133,13 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, 
 
 
 def place(
-    design: Path, seed: int, *, freq: float = 150.0, device: str = "85k", speed: int = 6,
-    placer: str = "static", router: str = "router2",
+    design: Path, seed: int, *, freq: float = 130.0, device: str = "85k", speed: int = 6,
+    placer: str = "static", router: str = "router2", ripup: bool = True,
 ) -> Placed:  # fmt: skip
-    """Place and route on an ECP5."""
+    """Place and route on an ECP5.
+
+    With ``ripup`` router2 goes on until all ways are as fast as asked: where that cannot be, it does not end.
+    """
     pins = design.with_name("pins.lpf")
     pins.write_text(CLOCK_PIN)
     report = f"{design.stem}.{seed}.report.json"
@@ -145,6 +148,8 @@ def place(
         "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
         "--report", report, "--placer", placer, "--router", router, "--lpf", pins.name,
     ]  # fmt: skip
+    if ripup and router == "router2":
+        command.append("--tmg-ripup")
     return run_nextpnr(command, design, seed, RESOURCES)
 
 

@@ -28,13 +28,14 @@ class Skid(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         held = Signal.like(Value.cast(self.i.payload))
-        full = Signal()
+        # The same register twice: the producer is far from the consumer.
+        full, free = Signal(), Signal(init=1)
         m.d.comb += [
-            self.i.ready.eq(~full),
+            self.i.ready.eq(free),
             self.o.valid.eq(self.i.valid | full),
             Value.cast(self.o.payload).eq(Mux(full, held, self.i.payload)),
         ]
-        m.d.sync += full.eq(self.o.valid & ~self.o.ready)
+        m.d.sync += [full.eq(self.o.valid & ~self.o.ready), free.eq(~self.o.valid | self.o.ready)]
         with m.If(~full):
             m.d.sync += held.eq(self.i.payload)
         return m

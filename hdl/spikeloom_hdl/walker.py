@@ -39,8 +39,8 @@ class Walker(wiring.Component):
     synapses : ``Out(fanout_bits)``
         Synaptic operations that this cycle's visit completes.
     refused : ``Out(2)``
-        How many events (or projections of one) go no further in this cycle: the key has no projection here, or the
-        index is none that the source has.
+        How many events (or projections of one) went no further in the cycle before: the key has no projection here, or
+        the index is none that the source has.
     idle : ``Out(1)``
         No event is under way in here.
     bus : ``In(BusSignature())``
@@ -170,8 +170,17 @@ class Walker(wiring.Component):
         of_entry = Signal(part.shape())
         next_value = Signal.like(value)
         m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
+        mask = Signal(config.index_bits)  # a table: comparisons would become carry chains
+        with m.Switch(part.bits):
+            for bits in range(1, config.index_bits):
+                with m.Case(bits):
+                    m.d.comb += mask.eq((1 << bits) - 1)
+            with m.Case(0):
+                m.d.comb += mask.eq(0)
+            with m.Default():
+                m.d.comb += mask.eq(-1)
         m.d.comb += [
-            next_value.eq(rest & Cat(part.bits > n for n in range(len(rest)))),
+            next_value.eq(rest & mask),
             multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
         ]  # fmt: skip
         with m.If(move):
@@ -199,9 +208,11 @@ class Walker(wiring.Component):
                 m.d.comb += turn.unknown.eq(~looked_up.valid)
                 m.d.comb += [turn[name].eq(looked_up[name]) for name in ("word", "row", "count", "fanout")]
 
+        no_key = Signal()
         m.d.comb += [
             self.synapses.eq(loops.synapses),
-            self.refused.eq((take_next & valid["key"] & ~good) + loops.refused),
-            self.idle.eq(~Cat(*valid.values(), skid.o.valid, loops.busy).any()),
+            self.refused.eq(no_key + loops.refused),
+            self.idle.eq(~Cat(*valid.values(), skid.o.valid, loops.busy, no_key).any()),
         ]
+        m.d.sync += no_key.eq(take_next & valid["key"] & ~good)
         return m

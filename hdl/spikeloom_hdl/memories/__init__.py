@@ -12,7 +12,19 @@ from amaranth import Module, Value
 from . import ecp5, generic, ice40
 from .access import Access, Piece, Shape, pieces
 
-__all__ = ["FAMILIES", "Access", "Chip", "Piece", "Shape", "build", "delay_of", "family_of", "pieces"]
+__all__ = [
+    "FAMILIES",
+    "Access",
+    "Chip",
+    "Piece",
+    "Shape",
+    "build",
+    "delay_of",
+    "dual",
+    "family_of",
+    "pieces",
+    "shares_registers",
+]
 
 FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {
     "generic": generic.build,
@@ -48,6 +60,16 @@ def family_of(platform: Any) -> str:
 def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     """Build a memory into a module, out of what the platform's chip has."""
     FAMILIES[family_of(platform)](m, shape, access, platform)
+
+
+def dual(shape: Shape, platform: Any) -> bool:
+    """Whether bus and core each have a port of their own to read by."""
+    return family_of(platform) == "ecp5" and ecp5.dual(shape)
+
+
+def shares_registers(platform: Any) -> bool:
+    """Whether registers between the bus and the memories are few and shared, in place of one set a memory."""
+    return family_of(platform) == "ice40"
 
 
 def delay_of(m: Module, platform: Any) -> Callable[[str, Value, int], Value] | None:

@@ -19,7 +19,7 @@ class Shape:
         writable: the core writes, too.
         parts: equal parts of a record that the core can write one without the other.
         ahead: the core's address has the bus's in it already.
-        spread: made of so many RAMs that the bus gets registers of its own on the way to them.
+        spread: made of so many RAMs that each column has registers of its own on the way to them.
     """
 
     depth: int
@@ -46,17 +46,20 @@ class Access:
 
     Attributes
     ----------
-    address, enable, zero :
-        Read port of the core: the record is there one cycle later, or at once where ``immediate``; it stays while
-        ``enable`` is low. With ``zero`` it becomes 0, whatever ``enable`` says, where ``registered`` only with it.
+    addresses, enable, zero :
+        Read port of the core, the address once for each column: the record is there one cycle later, or at once where
+        ``immediate``; it stays while ``enable`` is low. With ``zero`` it becomes 0, whatever ``enable`` says, where
+        ``registered`` only with it.
     data :
         Driven by the memory: the record, where ``registered`` after two cycles with ``enable``.
     write_enable, write_address, write_data :
         Write port of the core, an enable a part.
-    select, record :
-        An access of the bus to this memory, and to which record.
-    writes, bus_data :
-        It writes a column: one bit for each.
+    select, records :
+        An access of the bus to this memory, and to which record, by column.
+    uses :
+        It reads or writes a column: one bit for each.
+    writes, bus_words :
+        It writes a column: one bit for each, and the word.
     hides :
         It reads, but another column: this one is to read as zero, so that columns can be ored.
     answer :
@@ -65,7 +68,13 @@ class Access:
 
     def __init__(self, shape: Shape, address_bits: int, columns: int):
         self.shape = shape
-        self.address = Signal(address_bits)
+        copies = columns if shape.spread else 1
+        each = columns // copies
+        # Two registers with the same input become one in synthesis, unless they begin differently (of no meaning here).
+        self.addresses = [
+            Signal(address_bits, name=f"address{n}", init=-(n % 2) & ((1 << address_bits) - 1), reset_less=True)
+            for n in range(copies)
+        ] * each
         self.enable = Signal()
         self.zero = Signal()
         self.data = Signal(shape.width)
@@ -73,18 +82,17 @@ class Access:
         self.write_address = Signal(address_bits)
         self.write_data = Signal(shape.width)
         self.select = Signal()
-        # Equal registers become one in synthesis, unless they begin with different values (of no meaning here).
-        begin = -1 if shape.spread else 0
-        self.record = Signal(address_bits, init=Const(begin, address_bits).value, reset_less=True)
+        self.uses = Signal(columns)
+        self.records = [Signal(address_bits, name=f"record{n}", reset_less=True) for n in range(copies)] * each
+        self.bus_words = [Signal(COLUMN_BITS, name=f"bus_word{n}", reset_less=True) for n in range(copies)] * each
         self.writes = Signal(columns)
         self.hides = Signal(columns)
-        self.bus_data = Signal(COLUMN_BITS, init=Const(begin, COLUMN_BITS).value, reset_less=True)
         self.answer = Signal(COLUMN_BITS)
 
     @property
     def shared_address(self) -> Value:
-        """Of a read port that core and bus share."""
-        return self.address if self.shape.ahead else Mux(self.select, self.record, self.address)
+        """Of a read port that core and bus share, where the memory is not spread."""
+        return self.addresses[0] if self.shape.ahead else Mux(self.select, self.records[0], self.addresses[0])
 
     def give(self, m: Module, piece: "Piece", value: Value) -> None:
         """A piece of the record, as the RAM gives it one cycle later."""

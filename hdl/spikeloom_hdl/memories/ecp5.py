@@ -32,11 +32,10 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     own = shape.registered  # the core's port has the register in the RAM itself
     rows = shape.depth * (2 if own and shape.writable else 1)
     widest = next((width for width, depth in DEPTHS.items() if depth >= rows), None)
-    shallow = WRITABLE_DEPTH if shape.writable else LUT_RAM_DEPTH if shape.fast else TABLE_DEPTH
-    if shape.immediate or shape.depth <= shallow:
+    if _lut_ram(shape):
         generic.build(m, shape, access, platform, style="distributed")
         return
-    if shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable:
+    if _wide(shape):
         _shallow(m, shape, access)
         return
     if widest is None:
@@ -49,7 +48,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
         m.submodules[f"ram{piece.low}"] = ram
         a, b = ram.a, ram.b
         low, high = piece.low, piece.high
-        bus = access.bus_data[piece.shift : piece.shift + piece.width]
+        bus = access.bus_words[piece.column][piece.shift : piece.shift + piece.width]
         m.d.comb += access.data[low:high].eq(a.data)
         if shape.writable:
             zero = access.zero | access.hides[piece.column]
@@ -70,12 +69,12 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             answers.append((piece, a.data[: piece.width]))
         else:
             m.d.comb += [
-                a.address.eq(access.address),
+                a.address.eq(access.addresses[piece.column]),
                 a.enable.eq(access.enable),
                 a.advance.eq(access.enable),
                 a.zero.eq(access.zero),
-                b.address.eq(access.record),
-                b.enable.eq(access.select),
+                b.address.eq(access.records[piece.column]),
+                b.enable.eq(access.uses[piece.column]),
                 b.zero.eq(Const(0) if own else access.hides[piece.column]),
                 b.write.eq(access.writes[piece.column]),
                 b.write_data.eq(bus),
@@ -83,6 +82,20 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             word = b.data[: piece.width]
             answers.append((piece, Mux(hidden[piece.column], 0, word) if own else word))
     join(m, access, shape, answers, late=own)
+
+
+def _lut_ram(shape: Shape) -> bool:
+    shallow = WRITABLE_DEPTH if shape.writable else LUT_RAM_DEPTH if shape.fast else TABLE_DEPTH
+    return shape.immediate or shape.depth <= shallow
+
+
+def _wide(shape: Shape) -> bool:
+    return shape.depth <= DEPTH and shape.width > max(DEPTHS) and not shape.writable
+
+
+def dual(shape: Shape) -> bool:
+    """Whether core and bus read by ports of their own."""
+    return not (shape.writable or _lut_ram(shape) or _wide(shape)) and shape.depth <= max(DEPTHS.values())
 
 
 def _shallow(m: Module, shape: Shape, access: Access) -> None:
@@ -98,8 +111,8 @@ def _shallow(m: Module, shape: Shape, access: Access) -> None:
             ram.advance.eq(advance),
             ram.zero.eq(access.zero if own else access.zero | access.hides[piece.column]),
             ram.write.eq(access.writes[piece.column]),
-            ram.write_address.eq(access.record),
-            ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),
+            ram.write_address.eq(access.records[piece.column]),
+            ram.write_data.eq(access.bus_words[piece.column][piece.shift : piece.shift + piece.width]),
             access.data[piece.low : piece.high].eq(ram.data),
         ]
         word = ram.data[: piece.width]

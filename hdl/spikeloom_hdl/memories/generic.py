@@ -29,8 +29,8 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
         write, read = ram.write_port(), ram.read_port(domain="comb")
         word = Signal(piece.width, name=f"{name}_q")
         m.d.comb += [
-            write.addr.eq(access.record),
-            write.data.eq(access.bus_data[piece.shift :]),
+            write.addr.eq(access.records[piece.column]),
+            write.data.eq(access.bus_words[piece.column][piece.shift :]),
             write.en.eq(access.writes[piece.column]),
             read.addr.eq(access.shared_address),
         ]

@@ -48,7 +48,7 @@ def _large(m: Module, shape: Shape, access: Access) -> None:
             ram.address.eq(access.shared_address),
             ram.enable.eq(access.enable | access.select),
             ram.write.eq(access.writes[piece.column]),
-            ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),
+            ram.write_data.eq(access.bus_words[piece.column][piece.shift : piece.shift + piece.width]),
         ]
         words.append((piece, ram.data))
     _connect(m, shape, access, words)
@@ -65,8 +65,8 @@ def _block(m: Module, shape: Shape, access: Access) -> None:
             ram.address.eq(access.shared_address),
             ram.enable.eq(access.enable | access.select),
             ram.write.eq(access.writes[piece.column]),
-            ram.write_address.eq(access.record),
-            ram.write_data.eq(access.bus_data[piece.shift : piece.shift + piece.width]),
+            ram.write_address.eq(access.records[piece.column]),
+            ram.write_data.eq(access.bus_words[piece.column][piece.shift : piece.shift + piece.width]),
         ]
         if shape.writable:
             with m.If(~access.select):
