@@ -39,11 +39,13 @@ class Part:
         device: nextpnr's option.
         chip: what it has.
         config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM.
+        freq: the clock in MHz that the tools are asked for.
     """
 
     device: str
     chip: boards.Chip
     config: ArrayConfig
+    freq: float
 
 
 def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
@@ -60,6 +62,9 @@ PARTS = {
 }
 """By name; of speed 6."""
 
+ASKED = {8: 130.0, 32: 115.0, 128: 90.0}
+"""MHz to ask of cores, by their most lanes: a little more makes them faster, much more has nextpnr search without end."""
+
 RAM_BITS = 36
 """Bits that a block RAM gives in a cycle, at most."""
 
@@ -74,6 +79,16 @@ class Point:
     family: str = "ecp5"
     placer: str = "static"
     router: str = "router2"
+    freq: float = 0.0
+
+    @property
+    def asked(self) -> float:
+        """MHz that the tools are asked for: ``freq``, or what is known to be in reach."""
+        if self.freq:
+            return self.freq
+        if self.part:
+            return PARTS[self.part].freq
+        return next(mhz for lanes, mhz in ASKED.items() if self.lanes <= lanes)
 
     @property
     def label(self) -> str:
@@ -117,8 +132,10 @@ def run(
         tell(f"{label}: synthesis")
         design = pnr.synthesise(source, folder)
         tell(f"{label}: place and route")
-        placed = pnr.place(design, point.seed, placer=point.placer, router=point.router, device=point.device)
-        figures = {**asdict(point), "date": date.today().isoformat(), **asdict(placed)}
+        placed = pnr.place(
+            design, point.seed, placer=point.placer, router=point.router, device=point.device, freq=point.asked
+        )
+        figures = {**asdict(point), "freq": point.asked, "date": date.today().isoformat(), **asdict(placed)}
         # An older netlist of the same core is history.
         same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
         kept = {k: p for k, p in record["points"].items() if any(p.get(name) != value for name, value in same.items())}
@@ -143,7 +160,8 @@ def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
             lanes = config.cores * config.core.lanes
         rate = lanes * worst["fmax_mhz"]
         lines.append({
-            "part": part, "family": family, "lanes": lanes, **used, "fmax": [p["fmax_mhz"] for p in runs],
+            "part": part, "family": family, "lanes": lanes, **used, "asked": max(p["freq"] for p in runs),
+            "fmax": [p["fmax_mhz"] for p in runs],
             "worst_mhz": worst["fmax_mhz"], "ksops_per_comb": round(1e3 * rate / used["COMB"]),
             "gsops": round(rate * UTILISATION / 1e3, 2), "path": worst["path"],
         })  # fmt: skip
@@ -156,7 +174,7 @@ def page(record: dict[str, Any]) -> str:
     cores = [line for line in lines if not line["part"]]
     rows = [
         f"| {line['lanes']} | {line['COMB']} | {line['FF']} | {line['RAM']} | {line['DSP']} "
-        f"| {_clocks(line)} | {line['ksops_per_comb']} |"
+        f"| {line['asked']:g} | {_clocks(line)} | {line['ksops_per_comb']} |"
         for line in cores
     ]
     paths = "\n\n".join(
@@ -167,10 +185,10 @@ def page(record: dict[str, Any]) -> str:
         "# Place and route\n\n"
         f"One core by itself on an LFE5U-85F of speed 6: {NEURONS} neurons, {WEIGHTS:,} weights of 8 bits,"
         " 24-bit states, 4 slots,\nsparse words, 512 entries,"
-        " parameters for each neuron; all ports end in registers. 150 MHz asked."
+        " parameters for each neuron; all ports end in registers."
         f"\nMade by `spikeloom bench pnr`, last call `{record['command']}` ({record['date']}; {tools}).\n\n"
-        "| lanes | COMB | FF | DP16KD | MULT18X18D | MHz, a seed each | kSOP/s per COMB, worst seed |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
+        "| lanes | COMB | FF | DP16KD | MULT18X18D | MHz asked | MHz, a seed each | kSOP/s per COMB, worst seed |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
         "![COMB and clock by lanes](place_and_route.png)\n\n"
         + _parts([line for line in lines if line["part"]])
         + "## Slowest paths\n\n" + paths + "\n"

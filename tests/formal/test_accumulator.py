@@ -75,8 +75,11 @@ class AccumulatorProof(prover.Top):
             dut.clear.eq(self.clear), dut.clear_address.eq(self.clear_address),
         ]  # fmt: skip
         wiring.connect(m, wiring.flipped(bus), dut.bus)
-        work = self.visit_valid | self.drain | ~dut.idle
-        m.d.comb += [Assume(~(bus.valid & (work | self.clear))), Assume(~(self.clear & work))]
+        # A clear is written a cycle later, and another one may follow it at once.
+        cleared = prover.past(m, self.clear, 1, "cleared")
+        begins, works = self.visit_valid | self.drain, ~dut.idle
+        m.d.comb += Assume(~(bus.valid & (begins | works | self.clear)))
+        m.d.comb += Assume(~(self.clear & (begins | (works & ~cleared))))
         accessed = prover.past(m, bus.valid, 1, "accessed")
         m.d.comb += Assume(~(accessed & (self.visit_valid | self.drain | self.clear)))
         m.d.comb += Assume(bus.address < Mux(bus.space == Space.ACCUMULATOR, core.accumulator_depth, core.words))
@@ -141,9 +144,9 @@ class AccumulatorProof(prover.Top):
             m.d.comb += Assert(sums == shadow)
 
         # Invariants that induction needs: the copies are copies. A sum is in the memory a cycle after its update, and
-        # what comes over the bus may be a cycle late.
+        # what comes over the bus or is cleared may be a cycle late.
         def is_copy(memory: Value, copy: Value, name: str) -> None:
-            late = accessed & (memory == prover.past(m, copy, 1, f"{name}_before"))
+            late = (accessed | cleared) & (memory == prover.past(m, copy, 1, f"{name}_before"))
             m.d.comb += Assert((memory == copy) | late)
 
         in_memory = Signal(acc_bits)

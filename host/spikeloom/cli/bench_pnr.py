@@ -25,6 +25,10 @@ def bench_pnr(
     router: Annotated[
         str, typer.Option(help="nextpnr's router: router1 gives faster cores, and may not end.")
     ] = "router2",
+    freq: Annotated[
+        float,
+        typer.Option(help="MHz to ask for; 0: what is known to be in reach. Far more has nextpnr search on and on."),
+    ] = 0.0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The results, JSON; finished points are kept.")] = Path(
         "docs/results/pnr.json"
     ),
@@ -44,12 +48,13 @@ def bench_pnr(
     kinds: list[dict[str, Any]] = [{"part": name} for name in part or []]
     kinds += [{"lanes": n} for n in lanes or ([] if part else [1, 4, 8, 16, 32])]
     points = [
-        pnr_bench.Point(**kind, seed=seed, family=family, placer=placer, router=router)
+        pnr_bench.Point(**kind, seed=seed, family=family, placer=placer, router=router, freq=freq)
         for seed in range(1, seeds + 1)
         for kind in kinds
     ]
     chosen = "".join(f" --{name} {value}" for kind in kinds for name, value in kind.items()) if lanes or part else ""
     command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --placer {placer} --router {router}"
+    command += f" --freq {freq:g}" if freq else ""
     with status("bench pnr") as tell:
         record = pnr_bench.run(points, output, folder, command, tell)
     docs.mkdir(parents=True, exist_ok=True)

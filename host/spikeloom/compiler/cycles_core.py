@@ -254,5 +254,5 @@ class Update:
 
 
 def clear_cycles(core: CoreConfig) -> int:
-    """Cycles in which a core clears its sums and states; states are written one cycle later."""
-    return max(core.accumulator_depth, core.rows * core.groups + 1)
+    """Cycles in which a core clears its sums and states, side by side; both are written one cycle later."""
+    return max(core.accumulator_depth, core.rows * core.groups) + 1
