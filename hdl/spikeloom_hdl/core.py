@@ -36,7 +36,7 @@ class Core(wiring.Component):
     start : ``In(1)``, phase : ``In(...)``, flush : ``In(6)``
         Begin a phase of a tick, while the core is idle; its number, and that of the flush tick or 0.
     reset_state : ``In(1)``
-        Clear states, sums and the tick, while the core is idle; takes as many cycles as the deeper memory has rows, and one.
+        Clear states, sums and the tick, while the core is idle; takes a cycle more than the deeper memory has rows.
     unrouted : ``In(3)``
         Flits that the router could not route in this cycle, for the counter.
     lost : ``Out(1)``

@@ -57,13 +57,13 @@ def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(2, 2, 72, 512)),
-    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 104, 512)),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(2, 2, 80, 512), freq=100.0),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 80, 512), freq=90.0),
 }
 """By name; of speed 6."""
 
 ASKED = {8: 130.0, 32: 115.0, 128: 90.0}
-"""MHz to ask of cores, by their most lanes: a little more makes them faster, much more has nextpnr search without end."""
+"""MHz to ask of cores, by their most lanes. Asking for far more than can be has nextpnr search without end."""
 
 RAM_BITS = 36
 """Bits that a block RAM gives in a cycle, at most."""
