@@ -1,4 +1,6 @@
-"""The figures of docs/nengo.md: ``python measure.py [seed | gateware | rates | models | pace] ...``, all by default.
+"""The figures of docs/nengo.md: ``python measure.py [seed | gateware | rates | models | placed | pace] ...``.
+
+All by default.
 
 Each keeps its result in ``docs/results/nengo_<name>.json``; ``seed`` and ``rates`` draw a picture beside the page.
 """
@@ -12,7 +14,6 @@ import time
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).parents[2] / "docs"
 SEEDS = 10
-CLOCKS = {"ULX3S preset, 25 MHz": 25e6, "placed, 63.7 MHz": 63.7e6}
+BOARD_HZ = 25e6
+"""The ULX3S's clock."""
+TARGET = "auto:1x1:16"
 
 
 def seed() -> dict[str, Any]:
@@ -140,30 +143,63 @@ def compare() -> dict[str, Any]:
     return {"seeds": SEEDS, "models": rows}
 
 
-def pace(ticks: int = 200) -> dict[str, Any]:
-    """Cycles a tick of chains of ensembles on one core of 16 lanes, told from the golden model's spikes."""
+def many(count: int, chained: bool) -> tuple[nengo.Network, list[nengo.Probe]]:
+    """Ensembles of 100 neurons behind a node: each feeds the next one, or the node all of them."""
+    with nengo.Network(seed=2) as network:
+        stimulus = nengo.Node(lambda t: np.sin(20 * t))
+        ensembles = [nengo.Ensemble(100, 1) for _ in range(count)]
+        before = [stimulus, *ensembles] if chained else [stimulus] * count
+        for source, target in zip(before, ensembles, strict=False):
+            nengo.Connection(source, target)
+        return network, [nengo.Probe(e.neurons) for e in ensembles]
+
+
+def placed(seeds: int = 3) -> dict[str, Any]:
+    """The clock of arrays that hold such models, 16-bit weights, on an LFE5U-85F of speed 6: worst of the seeds."""
+    from spikeloom_hdl import pnr
+    from spikeloom_hdl.array import Array
+    from spikeloom_hdl.memories import Chip
+
     rows = []
-    for count in (1, 8, 64):
-        with nengo.Network(seed=2) as network:
-            stimulus = nengo.Node(lambda t: np.sin(20 * t))
-            ensembles = [nengo.Ensemble(100, 1) for _ in range(count)]
-            nengo.Connection(stimulus, ensembles[0])
-            for a, b in pairwise(ensembles):
-                nengo.Connection(a, b)
-            probes = [nengo.Probe(e.neurons) for e in ensembles]
+    for count, chained in ((8, True), (64, False)):
+        with spikeloom.nengo.Simulator(many(count, chained)[0], progress_bar=False) as sim:
+            config = compile_network(sim.plan.backend.network, TARGET, "pipelined").config
+        design = pnr.synthesise(pnr.netlist(Array(config), Chip("ecp5")), DOCS.parent / "build" / "nengo")
+        runs = [pnr.place(design, n + 1, freq=90) for n in range(seeds)]
+        fmax = [run.fmax_mhz for run in runs]
+        rows.append({"ensembles": count, "chained": chained, "used": runs[0].used, "MHz": fmax, "worst MHz": min(fmax)})
+        print(rows[-1], flush=True)
+    return {"asked MHz": 90, "target": TARGET, "rows": rows}
+
+
+def pace(ticks: int = 200) -> dict[str, Any]:
+    """Cycles a tick of many ensembles on one core of 16 lanes, told from the golden model's spikes.
+
+    At the board's clock, and at the one of :func:`placed`, where an LFE5U-85F holds the array.
+    """
+    known = json.loads((DOCS / "results" / "nengo_placed.json").read_text())["rows"]
+    clocks = {chained: mhz for chained, mhz in ((row["chained"], row["worst MHz"]) for row in known)}
+    rows = []
+    for count, chained in ((1, True), (8, True), (64, False), (64, True)):
+        network, probes = many(count, chained)
         with spikeloom.nengo.Simulator(network, progress_bar=False) as sim:
             start = time.perf_counter()
             sim.run_steps(ticks)
             elapsed = time.perf_counter() - start
             names = [p.name for p in sim.plan.backend.network.populations]
             fired = {name: sim.data[probe] > 0 for name, probe in zip(names, probes, strict=True)}
-            image = compile_network(sim.plan.backend.network, "auto:1x1:16", "pipelined")
+            image = compile_network(sim.plan.backend.network, TARGET, "pipelined")
         cycles = predict(image, {"": np.zeros((ticks, 0))}, fired, apart=range(ticks))[1:]
+        fits = (count, chained) != (64, True)
         rows.append(
             {
-                "ensembles": count, "spikes a tick": float(np.mean([f.sum(axis=1) for f in fired.values()]) * count),
+                "ensembles": count, "chained": chained,
+                "synapses": sum(p.weights.size for p in sim.plan.backend.network.projections),
+                "spikes a tick": float(np.mean([f.sum(axis=1) for f in fired.values()]) * count),
                 "cycles a tick": float(cycles.mean()), "most": int(cycles.max()),
-                "times real time": {clock: 1e-3 * hz / float(cycles.mean()) for clock, hz in CLOCKS.items()},
+                "times real time at 25 MHz": 1e-3 * BOARD_HZ / float(cycles.mean()),
+                "placed MHz": clocks[chained] if fits else None,
+                "times real time, placed": 1e3 * clocks[chained] / float(cycles.mean()) if fits else None,
                 "golden, times real time": 1e-3 * ticks / elapsed,
             }
         )  # fmt: skip
@@ -179,7 +215,7 @@ def rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-MEASURES = {"seed": seed, "gateware": gateware, "rates": rates, "models": compare, "pace": pace}
+MEASURES = {"seed": seed, "gateware": gateware, "rates": rates, "models": compare, "placed": placed, "pace": pace}
 
 
 def main(names: list[str]) -> None:

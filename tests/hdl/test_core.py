@@ -48,7 +48,10 @@ def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
     return network, compile_network(network, config)
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c == "adaptive" else c for c in CASES])
+FULL = ("adaptive", "1 lane")
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c in FULL else c for c in CASES])
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.full)])
 def test_core(case: str, seed: int, tmp_path: Path) -> None:
     _, image = network_and_image(case, seed)

@@ -66,7 +66,7 @@ CASES = {
     ),
 }  # fmt: skip
 GRIDS = [
-    pytest.param(case, (w, h), id=f"{case}, {w}x{h}", marks=[pytest.mark.full] if w * h > 4 else [])
+    pytest.param(case, (w, h), id=f"{case}, {w}x{h}", marks=[] if 1 < w * h <= 4 else [pytest.mark.full])
     for case in CASES
     for w, h in CASES[case].grids
 ]
@@ -102,7 +102,10 @@ def test_no_difference(case: str, grid: tuple[int, int]) -> None:
     assert saturations > 50 or CASES[case].core.numerics.state_bits > 12, "hardly a state saturates"
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if len(CASES[case].grids) > 1])
+SEVERAL = [case for case in CASES if len(CASES[case].grids) > 1]
+
+
+@pytest.mark.parametrize("case", [SEVERAL[0], *(pytest.param(case, marks=pytest.mark.full) for case in SEVERAL[1:])])
 @pytest.mark.xdist_group("arrays")
 def test_every_grid_gives_the_same(case: str) -> None:
     for seed in SEEDS:

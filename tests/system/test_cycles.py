@@ -84,8 +84,15 @@ def test_more_random_networks(config: ArrayConfig) -> None:
     compare(config, range(100))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("cores", [pytest.param(1), pytest.param(2, marks=pytest.mark.full), pytest.param(4)])
+DEFAULT = {("digits", 1), ("speech", 4)}
+EVERY = [
+    pytest.param(name, cores, id=f"{cores}-{name}", marks=[] if (name, cores) in DEFAULT else [pytest.mark.full])
+    for name in NAMES
+    for cores in (1, 2, 4)
+]
+
+
+@pytest.mark.parametrize(("name", "cores"), EVERY)
 def test_examples(name: str, cores: int) -> None:
     given = example(name)
     image, samples = sl.compile(given.quantised, EXAMPLE_ARRAYS[cores]), given.data.samples[:3]
