@@ -134,11 +134,12 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, 
 
 def place(
     design: Path, seed: int, *, freq: float = 130.0, device: str = "85k", speed: int = 6,
-    placer: str = "static", router: str = "router2", ripup: bool = True,
+    placer: str = "static", router: str = "router2", ripup: bool = True, patience: float = TIME_LIMIT,
 ) -> Placed:  # fmt: skip
     """Place and route on an ECP5.
 
-    With ``ripup`` router2 goes on until all ways are as fast as asked: where that cannot be, it does not end.
+    With ``ripup`` router2 goes on until all ways are as fast as asked: where that cannot be, it does not end, and
+    :class:`.boards.build.ToolTimeout` is raised after ``patience`` seconds.
     """
     pins = design.with_name("pins.lpf")
     pins.write_text(CLOCK_PIN)
@@ -150,7 +151,7 @@ def place(
     ]  # fmt: skip
     if ripup and router == "router2":
         command.append("--tmg-ripup")
-    return run_nextpnr(command, design, seed, RESOURCES)
+    return run_nextpnr(command, design, seed, RESOURCES, patience)
 
 
 def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
@@ -162,10 +163,12 @@ def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
     return run_nextpnr(command, design, seed, flow.resources)
 
 
-def run_nextpnr(command: list[str], design: Path, seed: int, resources: dict[str, str]) -> Placed:
+def run_nextpnr(
+    command: list[str], design: Path, seed: int, resources: dict[str, str], limit: float = TIME_LIMIT
+) -> Placed:
     """Run it, and read the report that the command asks for."""
     before = time.monotonic()
-    run_tool(command, design.parent, TIME_LIMIT, f"{design.stem}.{seed}.")
+    run_tool(command, design.parent, limit, f"{design.stem}.{seed}.")
     found = json.loads((design.parent / command[command.index("--report") + 1]).read_text())
     use = found["utilization"]
     return Placed(

@@ -17,6 +17,7 @@ from spikeloom.contract.numerics import Numerics
 
 from . import pnr
 from .array import Array
+from .boards.build import ToolTimeout
 from .core import Core
 from .memories import Chip
 
@@ -62,8 +63,11 @@ PARTS = {
 }
 """By name; of speed 6."""
 
-ASKED = {8: 130.0, 32: 115.0, 128: 90.0}
-"""MHz to ask of cores, by their most lanes. Asking for far more than can be has nextpnr search without end."""
+ASKED = {1: 90.0, 8: 130.0, 32: 115.0, 128: 90.0}
+"""MHz to ask of cores, by their most lanes. Asking for more than can be has nextpnr search without end."""
+
+PATIENCE, LESS, MIN_ASKED = 240.0, 0.92, 40.0
+"""Seconds until a core is asked for this much less, and MHz at which that ends."""
 
 RAM_BITS = 36
 """Bits that a block RAM gives in a cycle, at most."""
@@ -144,6 +148,22 @@ def run(
         store.write_text(json.dumps(record, indent=1) + "\n")
         tell(f"{label}: {placed.used['COMB']} COMB, {placed.fmax_mhz} MHz")
     return record
+
+
+def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr.Placed, float]:
+    """A run that came to an end, and the MHz that it was asked for."""
+    options = {"placer": point.placer, "router": point.router, "device": point.device}
+    asked = point.asked
+    if point.part:
+        return pnr.place(design, point.seed, freq=asked, ripup=False, **options), asked
+    while True:
+        try:
+            return pnr.place(design, point.seed, freq=asked, patience=PATIENCE, **options), asked
+        except ToolTimeout:
+            if asked < MIN_ASKED:
+                raise
+        asked *= LESS
+        tell(f"{point.label}: not done after {PATIENCE:g} s, now asking for {asked:.0f} MHz")
 
 
 def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
