@@ -139,7 +139,7 @@ def place(
     """Place and route on an ECP5.
 
     With ``ripup`` router2 goes on until all ways are as fast as asked: where that cannot be, it does not end, and
-    :class:`.boards.build.ToolTimeout` is raised after ``patience`` seconds.
+    :class:`.boards.build.SlowToolError` is raised after ``patience`` seconds.
     """
     pins = design.with_name("pins.lpf")
     pins.write_text(CLOCK_PIN)

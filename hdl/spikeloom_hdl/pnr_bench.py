@@ -17,7 +17,7 @@ from spikeloom.contract.numerics import Numerics
 
 from . import pnr
 from .array import Array
-from .boards.build import ToolTimeout
+from .boards.build import SlowToolError
 from .core import Core
 from .memories import Chip
 
@@ -159,7 +159,7 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
     while True:
         try:
             return pnr.place(design, point.seed, freq=asked, patience=PATIENCE, **options), asked
-        except ToolTimeout:
+        except SlowToolError:
             if asked < MIN_ASKED:
                 raise
         asked *= LESS

@@ -56,7 +56,7 @@ class BitstreamError(SpikeloomError, RuntimeError):
     """A bitstream that could not be built, or would not run at the board's clock."""
 
 
-class ToolTimeout(BitstreamError):
+class SlowToolError(BitstreamError):
     """A tool that was not done in the time that it was given."""
 
 
@@ -209,7 +209,7 @@ def _finished(record: Path, stamp: Mapping[str, Any]) -> dict[str, float] | None
 def run_tool(command: list[str], folder: Path, time_limit: float, log_prefix: str = "") -> None:
     """Run a tool inside the folder: YoWASP's programs see little outside of it. Its output goes to ``<tool>.log``.
 
-    Raises :class:`BitstreamError` where it fails, :class:`ToolTimeout` where it takes more than ``time_limit`` seconds.
+    Raises :class:`BitstreamError` where it fails, :class:`SlowToolError` where it takes more than ``time_limit`` seconds.
     """
     tool, *arguments = command
     log = folder / f"{log_prefix}{tool}.log"
@@ -221,7 +221,7 @@ def run_tool(command: list[str], folder: Path, time_limit: float, log_prefix: st
                 check=False,
             )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise ToolTimeout(f"{tool} was not done after {time_limit:g} s, in {folder}: allow more time") from None
+        raise SlowToolError(f"{tool} was not done after {time_limit:g} s, in {folder}: allow more time") from None
     if done.returncode:
         lines = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:]
         raise BitstreamError(f"{tool} failed, in {folder}:\n" + "\n".join(lines))
