@@ -178,7 +178,7 @@ def pace(ticks: int = 200) -> dict[str, Any]:
     At the board's clock, and at the one of :func:`placed`, where an LFE5U-85F holds the array.
     """
     known = json.loads((DOCS / "results" / "nengo_placed.json").read_text())["rows"]
-    clocks = {chained: mhz for chained, mhz in ((row["chained"], row["worst MHz"]) for row in known)}
+    clocks = {row["chained"]: row["worst MHz"] for row in known}
     rows = []
     for count, chained in ((1, True), (8, True), (64, False), (64, True)):
         network, probes = many(count, chained)

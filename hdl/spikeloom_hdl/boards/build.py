@@ -209,7 +209,7 @@ def _finished(record: Path, stamp: Mapping[str, Any]) -> dict[str, float] | None
 def run_tool(command: list[str], folder: Path, time_limit: float, log_prefix: str = "") -> None:
     """Run a tool inside the folder: YoWASP's programs see little outside of it. Its output goes to ``<tool>.log``.
 
-    Raises :class:`BitstreamError` where it fails, :class:`SlowToolError` where it takes more than ``time_limit`` seconds.
+    Raises :class:`BitstreamError` where it fails, :class:`SlowToolError` where it takes over ``time_limit`` seconds.
     """
     tool, *arguments = command
     log = folder / f"{log_prefix}{tool}.log"
