@@ -24,7 +24,8 @@ class Differences:
         states: of these, states and spikes; ``counters``: totals of synapses, spikes, saturations, losses.
         compared: values compared.
         first: where the first differences are, a line each.
-        outputs: spikes (or potentials) of the outputs as the gateware gave them.
+        outputs: spikes (or potentials) of the outputs of each sample as the gateware gave them, by name where there are
+            several.
     """
 
     states: int = 0
@@ -77,10 +78,17 @@ def verify(
             if counted != expected_total:
                 found.counters += 1
                 _note(found, f"sample {n}: {name} {counted}, golden {expected_total}")
-        found.outputs.append(got.v if got.spikes is None else got.spikes)
+        found.outputs.append(_outputs(got.spikes, got.v))
         if progress:
             progress(n + 1, total)
     return found
+
+
+def _outputs(spikes: Any, v: Any) -> Any:
+    """What each output shows, a dict where there are several."""
+    if isinstance(spikes, dict) or isinstance(v, dict):
+        return {**(spikes or {}), **(v or {})}
+    return v if spikes is None else spikes
 
 
 def _compare(found: Differences, sample: int, population: str, state: str, want: np.ndarray, got: np.ndarray) -> None:

@@ -101,7 +101,7 @@ def test_nmnist_on_gateware_decides_as_in_float() -> None:
     """All 60 recordings, 18,000 ticks on one core: long."""
     with np.load(FOLDER.parent / "nmnist" / "samples60.npz") as file:
         samples, labels = file["spikes"], file["labels"]
-    quantised = sl.quantise(sl.load(FOLDER.parent / "nmnist" / "cnn_sinabs.nir"), samples[:2], weight_bits=8)
+    quantised = sl.quantise(sl.load(FOLDER.parent / "nmnist" / "cnn_sinabs.nir"), samples, weight_bits=8)
     golden = sl.golden.run(quantised, samples)
     decided = []
     with sl.connect("sim", sl.compile(quantised, size_array(quantised, 1, 1, 8))) as board:
