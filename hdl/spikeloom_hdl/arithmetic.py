@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from . import memories
+from .memories.wires import single
 
 OR_ADD = 0x555A
 """A half of ECP5's CCU2C, as propagate: A xor (C or D). Where that is 0, A is the carry, which is what the cell's other
@@ -37,9 +38,8 @@ class OrAdd(wiring.Component):
             return m
         width = len(self.a)
         c = Cat(self.c, self.c[-1].replicate(width))[:width]
-        # Each bit is a wire of its own: Yosys' abc9 stumbles over one whose upper bits lead nowhere.
-        total = [Signal(name=f"total{n}") for n in range(width)]
-        m.d.comb += self.total.eq(Cat(total))
+        total = single("total", width)
+        m.d.comb += self.total.eq(total)
         carry: Value = Const(0, 1)
         for low in range(0, width, 2):
             ports: dict[str, Any] = {"i_CIN": carry}

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from . import memories
+from .memories.wires import single
 
 MULT18X18D_BITS = 18
 """Of a factor of ECP5's multiplier, with its sign."""
@@ -57,8 +58,7 @@ class Multiplier(wiring.Component):
             wide = Signal(signed(MULT18X18D_BITS), name=f"factor_{name.lower()}")
             m.d.comb += wide.eq(factor)
             arguments |= {f"i_{name}{n}": bit for n, bit in enumerate(wide)}
-        # Each bit is a wire of its own: Yosys' abc9 stumbles over one whose upper bits lead nowhere.
-        product = Cat(Signal(name=f"p{n}") for n in range(2 * MULT18X18D_BITS))
+        product = single("p", 2 * MULT18X18D_BITS)
         arguments |= {f"o_P{n}": bit for n, bit in enumerate(product)}
         m.submodules.mult18x18d = Instance("MULT18X18D", **arguments)
         m.d.comb += self.product.eq(product)

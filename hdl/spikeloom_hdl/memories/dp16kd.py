@@ -6,6 +6,8 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from .wires import single
+
 DEPTHS = {18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 """Words of a RAM by their width."""
 
@@ -88,7 +90,8 @@ class Dp16kd(wiring.Component):
                 m.d.sync += data.eq(Mux(collides, ~(read.data ^ other.write_data), read.data))
         return m
 
-    def _instance(self) -> Instance:
+    def _instance(self) -> Module:
+        m = Module()
         arguments: dict[str, Any] = {
             "p_RESETMODE": "SYNC",
             "p_ASYNC_RESET_RELEASE": "SYNC",
@@ -114,5 +117,8 @@ class Dp16kd(wiring.Component):
             bits = [*low, *port.address]
             arguments |= {f"i_AD{name}{n}": bit for n, bit in enumerate(bits)}
             arguments |= {f"i_DI{name}{n}": bit for n, bit in enumerate(port.write_data)}
-            arguments |= {f"o_DO{name}{n}": bit for n, bit in enumerate(port.data)}
-        return Instance("DP16KD", **arguments)
+            data = single(f"do{name.lower()}", self.width)
+            m.d.comb += port.data.eq(data)
+            arguments |= {f"o_DO{name}{n}": bit for n, bit in enumerate(data)}
+        m.submodules.dp16kd = Instance("DP16KD", **arguments)
+        return m

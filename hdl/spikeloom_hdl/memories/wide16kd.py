@@ -6,6 +6,8 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from .wires import single
+
 WIDTH = 36
 DEPTH = 512
 ADDRESS_BITS = 9
@@ -74,8 +76,9 @@ class Wide16kd(wiring.Component):
             m.d.sync += data.eq(Mux(collides, ~(read.data ^ self.write_data), read.data))
         return m
 
-    def _instance(self) -> Instance:
+    def _instance(self) -> Module:
         """As Yosys makes it: port A writes its own data and port B's, port B reads on both."""
+        m = Module()
         arguments: dict[str, Any] = {
             "p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "AUTO",
             "i_CEA": self.write, "i_WEA": Const(1), "i_OCEA": Const(0), "i_RSTA": Const(0),
@@ -95,5 +98,8 @@ class Wide16kd(wiring.Component):
             arguments |= {f"i_CS{name}{pin}": Const(0) for pin in range(3)}
             arguments |= {f"i_AD{name}{pin}": bit for pin, bit in enumerate(addresses[name])}
             arguments |= {f"i_DI{name}{pin}": bit for pin, bit in enumerate(self.write_data[n * half :][:half])}
-            arguments |= {f"o_DO{name}{pin}": bit for pin, bit in enumerate(self.data[n * half :][:half])}
-        return Instance("DP16KD", **arguments)
+            data = single(f"do{name.lower()}", half)
+            m.d.comb += self.data[n * half :][:half].eq(data)
+            arguments |= {f"o_DO{name}{pin}": bit for pin, bit in enumerate(data)}
+        m.submodules.dp16kd = Instance("DP16KD", **arguments)
+        return m

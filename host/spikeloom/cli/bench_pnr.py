@@ -49,8 +49,8 @@ def bench_pnr(
     kinds += [{"lanes": n} for n in lanes or ([] if part else [1, 4, 8, 16, 32])]
     points = [
         pnr_bench.Point(**kind, seed=seed, family=family, placer=placer, router=router, freq=freq)
-        for seed in range(1, seeds + 1)
         for kind in kinds
+        for seed in range(1, seeds + 1)
     ]
     chosen = "".join(f" --{name} {value}" for kind in kinds for name, value in kind.items()) if lanes or part else ""
     command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --placer {placer} --router {router}"
