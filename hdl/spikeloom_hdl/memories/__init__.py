@@ -30,9 +30,10 @@ FAMILIES: dict[str, Callable[[Module, Shape, Access, Any], None]] = {
     "generic": generic.build,
     "ecp5": ecp5.build,
     "ice40": ice40.build,
+    "gowin": generic.build,
 }
 
-DEVICES = {"LFE5U": "ecp5", "ICE40UP": "ice40"}
+DEVICES = {"LFE5U": "ecp5", "ICE40UP": "ice40", "GW": "gowin"}
 """How the names of a family's devices begin."""
 
 

@@ -16,7 +16,8 @@ def bench_pnr(
     family: Annotated[str, typer.Option(help="Family of chips: ecp5.")] = "ecp5",
     lanes: Annotated[list[int] | None, typer.Option(help="Lanes of a core, several times.")] = None,
     part: Annotated[
-        list[str] | None, typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F.")
+        list[str] | None,
+        typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F, GW2AR-18."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to this.")] = 3,
     placer: Annotated[

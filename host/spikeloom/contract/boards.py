@@ -16,7 +16,7 @@ class Chip:
 
     Attributes:
         name: the chip and its package.
-        family: ``ecp5`` or ``ice40``.
+        family: ``ecp5``, ``ice40`` or ``gowin``.
         resources: how many there are, by the names that place and route counts them under.
         fill: share of the logic up to which arrays are placed and routed; beyond it, routers find no way.
     """
@@ -32,6 +32,9 @@ LFE5U_85F = Chip(
 )
 LFE5U_25F = Chip(
     name="Lattice LFE5U-25F", family="ecp5", resources={"COMB": 24288, "FF": 24288, "RAM": 56, "DSP": 28}, fill=0.8
+)
+GW2AR_18 = Chip(
+    name="Gowin GW2AR-18", family="gowin", resources={"COMB": 20736, "FF": 15552, "RAM": 46, "DSP": 48}, fill=0.8
 )
 UP5K = Chip(
     name="Lattice iCE40UP5K-SG48", family="ice40", resources={"LC": 5280, "EBR": 30, "SPRAM": 4, "DSP": 8}, fill=0.97
