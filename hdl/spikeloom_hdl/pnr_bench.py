@@ -60,7 +60,7 @@ def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int =
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(2, 2, 80, 512), freq=100.0),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 32, 512), freq=100.0),
     "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 80, 512), freq=90.0),
     "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=80.0),
 }
