@@ -82,6 +82,10 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(lanes=4, rows=32, words=4096, slots=4, entries=128, sparse=True, numerics=SMALL),
         array(lanes=1, rows=128, words=16384, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
               parameters_per_neuron=False, numerics=SMALL),
+        array(lanes=2, group=2, rows=32, words=4096, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
+              numerics=SMALL),
+        array(lanes=8, rows=16, words=4096, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
+              numerics=SMALL),
     ],
 }  # fmt: skip
 """Arrays that span what the sizer and ``fit`` choose from; the eighth of ECP5 is the ULX3S's preset."""

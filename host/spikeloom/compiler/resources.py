@@ -150,6 +150,7 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
         "sum_bits": core.lanes * numerics.accumulator_bits,
         "weight_bits": core.lanes * numerics.weight_bits,
         "product_bits": core.lanes * config.payload_bits * numerics.weight_bits,
+        "group": core.group,
         "group_state_bits": core.group * numerics.state_bits,
         "multiplexers": numerics.accumulator_bits * (core.lanes - core.group),
         "entries": (core.word_bits + core.row_bits) * (core.entries > 0),
@@ -177,6 +178,10 @@ SUMS = {
 }  # fmt: skip
 """Features that each resource may depend on."""
 
+COUNTED = ("array", "core", "group")
+"""The same of memories and multipliers, of which only those of the link, the counters and (iCE40) what waits in a
+neuron's pipeline are not counted."""
+
 Coefficients = Mapping[str, Mapping[str, float]]
 """By resource, then by feature."""
 
@@ -187,7 +192,7 @@ def fit(family: str, points: Sequence[tuple[ArrayConfig, Used]]) -> dict[str, di
     rests = [{name: used[name] - known(config, family).get(name, 0) for name in used} for config, used in points]
     for resource in points[0][1]:
         logic = resource in LOGIC[family]  # of the others only the link's and the counters' own are left
-        names = SUMS[resource] if logic else ("array", "core")
+        names = SUMS[resource] if logic else COUNTED
         have = np.array([rest[resource] for rest in rests], dtype=float)
         rows = np.array([[features(config, family)[name] for name in names] for config, _ in points])
         weights = 1 / np.maximum(have, 1) if logic else np.ones(len(have))
