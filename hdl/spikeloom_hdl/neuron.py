@@ -280,7 +280,7 @@ class NeuronPipeline:
             pipe.set(
                 several=several,
                 lowered=Mux(several, pipe["v"], lowered),
-                count=C(0, self.spike_bits),
+                count=C(0, 0),
                 limited_s=self._goes_into(pipe["v"], self.spike_bits)[0],
             )
         else:
@@ -302,7 +302,7 @@ class NeuronPipeline:
         left = Cat(pipe["lowered"][:bit], difference[: bits - 1 - bit], C(0, 1)).as_signed()
         pipe.set(
             lowered=Mux(goes & known, left, pipe["lowered"])[:bits].as_signed(),
-            count=pipe["count"] | ((goes & known) << bit),
+            count=Cat(goes & known, pipe["count"]),
             limited_s=pipe["limited_s"] | (goes & ~known),
         )
         if not bit:

@@ -79,7 +79,7 @@ def _counts(
     weights = [e.weights for e in network.projections] + [d.weights for d in network.drives]
     nonzero = sum(int(np.count_nonzero(w) if isinstance(w, np.ndarray) else w.count_nonzero()) for w in weights)
     total = sum(int(np.prod(w.shape)) for w in weights)
-    carries = {end.name: end.graded for end in (*network.inputs, *network.populations)}
+    carries = {end.name: end.graded for end in network.ends}
     dense, acs, macs = 0, 0, 0
     for edge in network.projections:
         every, effective = network.fanout(edge), nonzero_fanout(network, edge)

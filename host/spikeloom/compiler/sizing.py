@@ -46,7 +46,7 @@ def size_array(
     check_slots(network, plan, SLOTS_MAX)
     needed = max(ACCUMULATOR_BITS_MIN, network.numerics.accumulator_bits, accumulator_bits_needed(network))
     tabled = any(entries_needed(network, p.name) for p in network.populations)
-    payload = max((end.max_count.bit_length() for end in (*network.inputs, *network.populations) if end.graded), default=0)
+    payload = max((end.max_count.bit_length() for end in network.ends if end.graded), default=0)
     if payload > PAYLOAD_BITS_MAX:
         raise FitError(f"payload_bits: graded inputs of {payload} bits, there are {PAYLOAD_BITS_MAX} at most")
     widest = ArrayConfig(

@@ -333,8 +333,12 @@ class QuantisedNetwork:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an input or a population."""
-        both: list[InputPopulation | Population] = [*self.inputs, *self.populations]
-        return next(p.shape for p in both if p.name == name)
+        return next(p.shape for p in self.ends if p.name == name)
+
+    @property
+    def ends(self) -> list[InputPopulation | Population]:
+        """All that a projection can come from."""
+        return [*self.inputs, *self.populations]
 
     def matrix(self, projection: Projection) -> sparse.csr_array:
         """The synapses of a projection, ``(target.size, source.size)``: an entry that is stored is one."""

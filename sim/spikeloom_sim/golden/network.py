@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from spikeloom.contract.errors import ConfigError
-from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
+from spikeloom.contract.network import Projection, QuantisedNetwork
 from spikeloom.contract.samples import Samples, check_biases, check_samples
 
 from .neuron import Parameters, State, Step, step
@@ -127,9 +127,8 @@ class _Model:
         self.components = components(network)
         self.parameters = {p.name: Parameters.of(p) for p in network.populations}
         self.size = {p.name: p.size for p in network.populations}
-        ends = (*network.populations, *(i for i in network.inputs if i.kind is not InputKind.CURRENTS))
-        self.largest = {end.name: end.max_count for end in ends}
-        self.graded = {end.name for end in ends if end.graded}
+        self.largest = {end.name: end.max_count for end in network.ends}
+        self.graded = {end.name for end in network.ends if end.graded}
         self.synapses = [_Synapses.of(network, p, self.largest[p.source]) for p in network.projections]
         reach = dict.fromkeys(self.size, 0)
         for synapses in self.synapses:

@@ -57,7 +57,7 @@ class Neurons:
         shape = samples, p.size
         self.u, self.v, self.taken = np.zeros((3, *shape))
         self.s = np.zeros(shape, dtype=bool)
-        self.most = p.max_count if p.graded else None
+        self.most = p.max_count if p.graded else 0
         self.none = np.zeros((samples, 1), dtype=np.uint8)
 
     def step(self, acc: np.ndarray, bias: np.ndarray | None = None) -> Updated:
@@ -79,7 +79,7 @@ class Neurons:
         saturations = saturations + self._clip(v)
         if self.v_min is not None:
             np.maximum(v, self.v_min, out=v)
-        if self.most is not None:
+        if self.most:
             return self._several(v, saturations)
         np.greater(v, self.theta, out=self.s)
         if self.reset is Reset.SUBTRACT:

@@ -59,8 +59,8 @@ class Stepper:
         for level in self.levels:
             self.saturations += level.step(self.network, slot)
             for name, part in level.parts.items():
-                spikes = level.state.s[part]
-                result[name] = spikes if self.network.population(name).graded else spikes.astype(bool)
+                fired = level.state.s[part]
+                result[name] = fired if self.network.population(name).graded else fired.astype(bool)
                 self._send(name, result[name])
         self.tick += 1
         return result
