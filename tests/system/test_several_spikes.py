@@ -189,9 +189,8 @@ def sinabs_iaf(weights: list[np.ndarray], thresholds: tuple[float, ...], x: np.n
         v, spikes = np.zeros((len(x), len(w))), []
         for tick in range(x.shape[1]):
             v = v + x[:, tick] @ w.T.astype(float)
-            v = np.maximum(v, -threshold)
             n = (v > 0) * np.trunc(v / threshold)
-            v = v - n * threshold
+            v = np.maximum(v - n * threshold, -threshold)
             spikes.append(n)
         x = np.stack(spikes, axis=1)
         found.append(x)
