@@ -94,7 +94,7 @@ def test_sinabs_lif(seed: int) -> None:
 @given(seed=seeds)
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
 def test_sinabs_with_several_spikes(kind: str, seed: int) -> None:
-    """All that sinabs sends, several spikes of a neuron in one tick among them; of LIF, samples away from thresholds."""
+    """All that sinabs sends, also several spikes of a neuron in one tick; of LIF, samples away from thresholds."""
     graph = draw(seed, (kind,), 1.0, thresholds=(1.0, 2.0, 4.0), flat=kind == "LIF")  # its import refuses others
     for node in graph.nodes.values():
         if isinstance(node, nir.LIF):
