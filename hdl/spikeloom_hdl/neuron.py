@@ -233,9 +233,9 @@ class NeuronPipeline:
             beyond = beyond | (grown == self.numerics.state_min - 1)
         end = Cat(~sign | lowest, (~sign).replicate(bits - 2), sign)
         pipe.set(grown=Mux(beyond, end, grown[:bits]).as_signed(), limited_a=beyond)
-        pipe.set(theta=pipe["theta"] + pipe["raised"])
-        pipe.drop("raised")
-        self._set_aside("theta", "grown", "faded")
+        pipe.set(moved=pipe["theta"] + pipe["raised"])
+        pipe.drop("theta", "raised")
+        self._set_aside("moved", "grown", "faded")
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -270,11 +270,12 @@ class NeuronPipeline:
 
     def _compare(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
-        self._take_back("theta", "v_sub")
+        theta = "moved" if self.adaptive else "theta"
+        self._take_back(theta, "v_sub")
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
-        pipe.set(above=pipe["theta"] < pipe["v"], lowered=lowered)
-        pipe.drop("theta")
+        pipe.set(above=pipe[theta] < pipe["v"], lowered=lowered)
+        pipe.drop(theta)
         if self.spike_bits:
             several = pipe["spike_bits"] != 0
             pipe.set(

@@ -113,7 +113,7 @@ class NeuronUnit(wiring.Component):
             data.ArrayLayout(signed(numerics.accumulator_bits), core.group),
             sums[: core.group * numerics.accumulator_bits],
         )
-        delay = memories.delay_of(m, platform)
+        delay = memories.delay_of(m, platform, NeuronPipeline.LATENCY + core.spike_bits)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(

@@ -14,6 +14,7 @@ from spikeloom.contract.neuron import NEVER, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, LOIHI, LOIHI_SHIFT, Numerics, Profile
 from spikeloom.contract.ring import Space, spaces
 from spikeloom_hdl.accumulator import AHEAD
+from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
 from spikeloom_sim.bench import cycles, parameter, simulate, start
@@ -47,6 +48,14 @@ def array_of(case: str) -> ArrayConfig:
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c in FULL else c for c in CASES])
 def test_neuron_unit(case: str, tmp_path: Path) -> None:
     simulate(NeuronUnit(array_of(case)), __name__, tmp_path, parameters={"case": case})
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", ["several spikes", "several spikes, adaptive"])
+def test_neuron_unit_of_ice40(case: str, tmp_path: Path) -> None:
+    """Values that are wanted much later wait in RAM there, and the longer pipeline makes them wait longer."""
+    chip = Chip("ice40", models=True)
+    simulate(NeuronUnit(array_of(case)), __name__, tmp_path, parameters={"case": case}, platform=chip)
 
 
 def around(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:

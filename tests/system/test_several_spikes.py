@@ -15,7 +15,7 @@ from spikeloom.contract.network import InputPopulation, Population, Projection, 
 from spikeloom.contract.neuron import Reset
 from spikeloom.contract.numerics import Numerics
 from spikeloom.driver.stepper import Stepper
-from spikeloom_sim.cycles import predicted
+from spikeloom_sim.cycles import measured, predicted
 
 NUMERICS = Numerics(fraction_bits=2, state_bits=16, accumulator_bits=24)
 ARRAY = ArrayConfig(
@@ -108,7 +108,7 @@ def test_counts_are_those_of_the_golden_model() -> None:
 
 
 def run(seeds: range) -> Counter[str]:
-    """Verify random networks on the one array, and tell their cycles; returns what they had."""
+    """Verify random networks on the one array, and tell their cycles; what they had."""
     seen: Counter[str] = Counter()
     for seed in seeds:
         net = in_space_network(seed, NUMERICS.profile, NUMERICS.weight_bits, NUMERICS, spike_bits=4)
@@ -120,6 +120,7 @@ def run(seeds: range) -> Counter[str]:
         given = random_samples(net, seed, samples=1, ticks=8)
         found = sl.verify(image, given)
         assert found.count == 0, (seed, found.first)
+        assert np.array_equal(predicted(image, given), measured(image, given)), seed
         golden = sl.golden.run(net, given)
         seen["networks"] += 1
         for p in net.populations:
