@@ -22,7 +22,7 @@ ARRAY = ArrayConfig(
     width=2, key_bits=6, index_bits=12, payload_bits=5,
     core=CoreConfig(
         lanes=4, rows=256, words=4096, slots=16, projections=64, coordinates=192, entries=1024, sparse=True, group=2,
-        event_fifo=4, spike_fifo=4, phases=4, spike_bits=4, numerics=NUMERICS,
+        event_fifo=16, spike_fifo=4, phases=4, spike_bits=4, numerics=NUMERICS,
     ),
 )  # fmt: skip
 """One array for all networks here; its flits have room for a number more than its neurons send."""
@@ -107,8 +107,8 @@ def test_counts_are_those_of_the_golden_model() -> None:
     assert sl.count_result(network(), given, result) == sl.count(network(), given)
 
 
-def run(seeds: range) -> Counter[str]:
-    """Verify random networks on the one array, and tell their cycles; what they had."""
+def run(seeds: range, timed: bool = False) -> Counter[str]:
+    """Verify random networks on the one array, if asked for their cycles too; returns what they had."""
     seen: Counter[str] = Counter()
     for seed in seeds:
         net = in_space_network(seed, NUMERICS.profile, NUMERICS.weight_bits, NUMERICS, spike_bits=4)
@@ -120,7 +120,8 @@ def run(seeds: range) -> Counter[str]:
         given = random_samples(net, seed, samples=1, ticks=8)
         found = sl.verify(image, given)
         assert found.count == 0, (seed, found.first)
-        assert np.array_equal(predicted(image, given), measured(image, given)), seed
+        if timed:
+            assert np.array_equal(predicted(image, given), measured(image, given)), seed
         golden = sl.golden.run(net, given)
         seen["networks"] += 1
         for p in net.populations:
@@ -140,7 +141,7 @@ def check(seen: Counter[str], networks: int) -> None:
 
 
 def test_no_difference_in_random_networks() -> None:
-    check(run(range(20)), 20)
+    check(run(range(20), timed=True), 20)
 
 
 @pytest.mark.full
