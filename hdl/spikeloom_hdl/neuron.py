@@ -73,6 +73,7 @@ class NeuronPipeline:
         self.spike_bits = len(state.s) if "spike_bits" in parameters.shape().members else 0
         self.latency = self.LATENCY + self.spike_bits
         self.aside: dict[str, tuple[Value, int]] = {}
+        self.returned: set[str] = set()
         self.products: dict[str, Value] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
@@ -103,8 +104,10 @@ class NeuronPipeline:
     def _take_back(self, *names: str) -> None:
         if self.delay is not None:
             for name in names:
-                value, stage = self.aside[name]
-                back = self.delay(f"{self.pipe.name}{name}", Value.cast(value), self.pipe.stage - stage)
+                value, stage = self.aside.pop(name)
+                again = "_again" if name in self.returned else ""
+                self.returned.add(name)
+                back = self.delay(f"{self.pipe.name}{name}{again}", Value.cast(value), self.pipe.stage - stage)
                 self.pipe.set(**{name: back.as_signed() if value.shape().signed else back})
 
     @property
@@ -233,9 +236,9 @@ class NeuronPipeline:
             beyond = beyond | (grown == self.numerics.state_min - 1)
         end = Cat(~sign | lowest, (~sign).replicate(bits - 2), sign)
         pipe.set(grown=Mux(beyond, end, grown[:bits]).as_signed(), limited_a=beyond)
-        pipe.set(moved=pipe["theta"] + pipe["raised"])
-        pipe.drop("theta", "raised")
-        self._set_aside("moved", "grown", "faded")
+        pipe.set(theta=pipe["theta"] + pipe["raised"])
+        pipe.drop("raised")
+        self._set_aside("theta", "grown", "faded")
 
     def _join(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -270,12 +273,11 @@ class NeuronPipeline:
 
     def _compare(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
-        theta = "moved" if self.adaptive else "theta"
-        self._take_back(theta, "v_sub")
+        self._take_back("theta", "v_sub")
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
-        pipe.set(above=pipe[theta] < pipe["v"], lowered=lowered)
-        pipe.drop(theta)
+        pipe.set(above=pipe["theta"] < pipe["v"], lowered=lowered)
+        pipe.drop("theta")
         if self.spike_bits:
             several = pipe["spike_bits"] != 0
             pipe.set(
