@@ -133,10 +133,10 @@ class Core(wiring.Component):
 
     def _steps(self, synapses: Value) -> list[int]:
         """What each counter grows by in a cycle, at most."""
-        group = self.config.core.group
+        core = self.config.core
         most = dict.fromkeys(Counter, 1)
         most |= {Counter.SYNAPSES: (1 << len(synapses)) - 1, Counter.REFUSED: 2}
-        most |= {Counter.SPIKES: group, Counter.SATURATIONS: self.config.core.saturations_max}
+        most |= {Counter.SPIKES: core.spikes_max, Counter.SATURATIONS: core.saturations_max}
         return [*(most | {Counter.UNROUTED: (1 << len(self.unrouted)) - 1}).values()]
 
     def _connect_drain(self, m, drain, accumulator, neurons, emitter, registers) -> None:

@@ -15,13 +15,15 @@ from .memory import RingMemory
 class Emitter(wiring.Component):
     """Queues the rows in which somebody fired and sends a flit for each spike, lowest lane first.
 
+    Where a lane may fire several times (``spike_bits``), it is one flit with their number as its payload.
+
     A row whose emission record is not valid sends nothing. 1 flit a cycle, 2 cycles between rows, 3 from the queue's
     end to the first flit.
 
     Members
     -------
     push : ``In(1)``, row : ``In(row_bits)``, fired : ``In(lanes)``
-        Queue a row; the caller reserves the room (``spike_fifo`` rows).
+        Queue a row, with one bit (or ``spike_bits``) a lane; the caller reserves the room (``spike_fifo`` rows).
     popped : ``Out(1)``
         A row has left the queue.
     flits : ``Out(stream(flit))``
@@ -37,7 +39,7 @@ class Emitter(wiring.Component):
             {
                 "push": In(1),
                 "row": In(config.core.row_bits),
-                "fired": In(config.core.lanes),
+                "fired": In(config.core.lanes * config.core.count_width),
                 "popped": Out(1),
                 "flits": Out(stream.Signature(struct(config.flit_layout))),
                 "idle": Out(1),
@@ -51,7 +53,7 @@ class Emitter(wiring.Component):
         m.submodules.emissions = emissions = RingMemory(Space.EMISSION, spaces(self.config)[Space.EMISSION])
         wiring.connect(m, wiring.flipped(self.bus), emissions.bus)
 
-        entry = data.StructLayout({"fired": core.lanes, "row": core.row_bits})
+        entry = data.StructLayout({"fired": core.lanes * core.count_width, "row": core.row_bits})
         # A FIFO of two refuses the second of two rows in consecutive cycles: the first one is still on its way through.
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=entry.size, depth=max(3, core.spike_fifo))
         head = data.View(entry, queue.r_data)
@@ -66,9 +68,17 @@ class Emitter(wiring.Component):
         # The row at work: the lowest lane of those still waiting goes next.
         waiting = Signal(core.lanes)
         lowest = Signal(bits_for(core.lanes))
+        several = core.spike_bits > 0
+        counts = Signal(core.lanes * core.count_width)
+        count = Signal(core.count_width)
+        fired = head.fired
+        if several:
+            fired = Cat(head.fired.word_select(n, core.count_width).any() for n in range(core.lanes))
         for n in reversed(range(core.lanes)):
             with m.If(waiting[n]):
                 m.d.comb += lowest.eq(n)
+                if several:
+                    m.d.comb += count.eq(counts.word_select(n, core.count_width))
         # The lane that was picked, and what its row says of it. Then its flit.
         picked = Signal()
         lane = Signal.like(lowest)
@@ -80,7 +90,9 @@ class Emitter(wiring.Component):
             queue.r_en.eq(waiting == 0),
         ]
         with m.If(waiting == 0), m.If(queue.r_rdy):
-            m.d.sync += waiting.eq(head.fired)
+            m.d.sync += waiting.eq(fired)
+            if several:
+                m.d.sync += counts.eq(head.fired)
         with m.Elif(~emissions.data.valid):
             m.d.sync += waiting.eq(0)
         with m.Elif(moves):
@@ -93,7 +105,13 @@ class Emitter(wiring.Component):
                 self.flits.p.key.eq(record.key),
                 self.flits.p.index.eq(record.index + (lane << record.shift)),
             ]
-        if self.config.payload_bits:
+        if several:
+            picked_count = Signal.like(count)
+            with m.If(moves):
+                m.d.sync += picked_count.eq(count)
+            with m.If(free):
+                m.d.sync += self.flits.p.payload.eq(picked_count)
+        elif self.config.payload_bits:
             m.d.comb += self.flits.p.payload.eq(1)
         m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~picked & ~self.flits.valid)
         return m

@@ -40,6 +40,10 @@ class NeuronPipeline:
     With an adaptation (a state ``a``), beside these: the decay in stages 1 to 4 as of ``u``; 5 what raises the
     threshold, and ``a`` grown by a step; 6 the threshold raised, the grown ``a`` within its width; 10 which of the two.
 
+    With several spikes a tick (a parameter ``spike_bits``), between 9 and 10 a stage for each bit of their number, from
+    the highest one on: ``v >= v_sub << bit``? Then this bit is one, and that much is taken from the potential. Stage 9
+    sees whether there are more spikes than all bits can tell.
+
     A neuron that is not active is not written back. What is added under a condition is made zero by the reset
     of a register in the stage in front, which costs nothing.
 
@@ -56,6 +60,7 @@ class NeuronPipeline:
     """
 
     LATENCY = 11
+    """Of a neuron that sends one spike a tick; :attr:`latency` is that of this one."""
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
@@ -64,7 +69,11 @@ class NeuronPipeline:
         self.m, self.numerics, self.delay = m, numerics, delay
         self.adaptive = "a" in state.shape().members
         self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
+        # Several spikes a tick: as many bits as the state holds of their number.
+        self.spike_bits = len(state.s) if "spike_bits" in parameters.shape().members else 0
+        self.latency = self.LATENCY + self.spike_bits
         self.aside: dict[str, tuple[Value, int]] = {}
+        self.returned: set[str] = set()
         self.products: dict[str, Value] = {}
         self.pipe = RigidPipeline(m, name)
         self.pipe.set(
@@ -81,6 +90,8 @@ class NeuronPipeline:
         self._floor()
         self._limit_v()
         self._compare()
+        for bit in reversed(range(self.spike_bits)):
+            self._quotient(bit)
         self._choose()
         self._result(clear)
 
@@ -93,13 +104,15 @@ class NeuronPipeline:
     def _take_back(self, *names: str) -> None:
         if self.delay is not None:
             for name in names:
-                value, stage = self.aside[name]
-                back = self.delay(f"{self.pipe.name}{name}", Value.cast(value), self.pipe.stage - stage)
+                value, stage = self.aside.pop(name)
+                again = "_again" if name in self.returned else ""
+                self.returned.add(name)
+                back = self.delay(f"{self.pipe.name}{name}{again}", Value.cast(value), self.pipe.stage - stage)
                 self.pipe.set(**{name: back.as_signed() if value.shape().signed else back})
 
     @property
     def result(self) -> RigidPipeline:
-        """The state to write back if ``active``, and ``saturations`` (0 to 3), :attr:`LATENCY` cycles later."""
+        """The state to write back if ``active``, and ``saturations`` (0 to 4), :attr:`latency` cycles later."""
         return self.pipe
 
     def _factors(self, tick: Value, flush: Value) -> None:
@@ -109,7 +122,8 @@ class NeuronPipeline:
         # synthesis needs a carry chain for and nothing else: less than, and its contrary.
         active = (tick >= held) & (held >= flush)
         assert len(held) == LATENCY_BITS
-        delayed = Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
+        fired = pipe["s"].any() if self.spike_bits else pipe["s"]
+        delayed = Mux(fired & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)
         if self.adaptive:
             delayed = Mux(pipe["adaptation"] == Adaptation.INPUT, pipe["a"], delayed)
         for factor, state in zip(("alpha", "beta", "gamma"), self.decaying, strict=False):
@@ -263,7 +277,40 @@ class NeuronPipeline:
         # The contract keeps theta >= -1 and v_sub >= 0 where this is used: the difference cannot overflow.
         lowered = (pipe["v"] - pipe["v_sub"])[:bits].as_signed()
         pipe.set(above=pipe["theta"] < pipe["v"], lowered=lowered)
-        pipe.drop("theta", "v_sub")
+        pipe.drop("theta")
+        if self.spike_bits:
+            several = pipe["spike_bits"] != 0
+            pipe.set(
+                several=several,
+                lowered=Mux(several, pipe["v"], lowered),
+                count=C(0, 0),
+                limited_s=self._goes_into(pipe["v"], self.spike_bits)[0],
+            )
+        else:
+            pipe.drop("v_sub")
+        pipe.step()
+
+    def _goes_into(self, rest: Value, bit: int) -> tuple[Value, Value]:
+        """Whether ``rest >= v_sub << bit``, both not negative, and the difference over ``2**bit``."""
+        magnitude = self.numerics.state_bits - 1
+        difference = rest[bit:magnitude] - self.pipe["v_sub"][:magnitude]
+        return ~difference[-1], difference
+
+    def _quotient(self, bit: int) -> None:
+        """One bit of the number of spikes; a bit that the neuron does not have tells that the number does not fit."""
+        pipe, bits = self.pipe, self.numerics.state_bits
+        goes, difference = self._goes_into(pipe["lowered"], bit)
+        known = pipe["spike_bits"] > bit
+        # What is left is not negative, and no larger than before.
+        left = Cat(pipe["lowered"][:bit], difference[: bits - 1 - bit], C(0, 1)).as_signed()
+        pipe.set(
+            lowered=Mux(goes & known, left, pipe["lowered"])[:bits].as_signed(),
+            count=Cat(goes & known, pipe["count"]),
+            limited_s=pipe["limited_s"] | (goes & ~known),
+        )
+        if not bit:
+            pipe.set(count=Mux(pipe["several"], pipe["count"], 1), limited_s=pipe["limited_s"] & pipe["several"])
+            pipe.drop("v_sub", "spike_bits", "several")
         pipe.step()
 
     def _choose(self) -> None:
@@ -286,15 +333,19 @@ class NeuronPipeline:
             pipe.set(a=Mux(spikes, pipe["grown"], pipe["faded"]))
             limited = limited + (pipe["limited_a"] & spikes)
             pipe.drop("grown", "faded", "limited_a")
+        if self.spike_bits:
+            limited = limited + (pipe["limited_s"] & ~waits & pipe["above"])
         pipe.set(
             v=Mux(to_value | subtracts, 0, pipe["v"]),
             v_reset=Mux(to_value, pipe["v_reset"], 0),
             lowered=Mux(subtracts, pipe["lowered"], 0),
             r=r,
-            s=fired,
+            s=Mux(fired, pipe["count"], 0) if self.spike_bits else fired,
             saturations=Mux(pipe["active"], limited, 0),
         )
         pipe.drop("waits", "above", "limited_u", "limited_v", "reset", "refractory")
+        if self.spike_bits:
+            pipe.drop("count", "limited_s")
         pipe.step()
 
     def _result(self, clear: Value) -> None:

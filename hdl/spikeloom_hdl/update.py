@@ -21,7 +21,7 @@ class NeuronUnit(wiring.Component):
 
     ::
 
-        due -> 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles: NeuronPipeline -> STATE, fired
+        due -> 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles and spike_bits: NeuronPipeline -> STATE, fired
                                            sums -> [shift] -> its second cycle
 
     Members
@@ -33,7 +33,7 @@ class NeuronUnit(wiring.Component):
     tick, flush : ``In(6)``
         Ticks since the reset (saturating below NEVER), and the number of the flush tick or 0; constant in a tick.
     fired_valid, fired_row, fired : ``Out(...)``
-        A finished row and one bit a lane, for one cycle.
+        A finished row and one bit a lane (or ``spike_bits``: how often it fired), for one cycle.
     spikes, saturations : ``Out(...)``
         Numbers of this cycle, for the counters.
     clear, clear_address : ``In(...)``
@@ -57,8 +57,8 @@ class NeuronUnit(wiring.Component):
                 "flush": In(LATENCY_BITS),
                 "fired_valid": Out(1),
                 "fired_row": Out(core.row_bits),
-                "fired": Out(core.lanes),
-                "spikes": Out(core.group.bit_length()),
+                "fired": Out(core.lanes * core.count_width),
+                "spikes": Out(core.spikes_max.bit_length()),
                 "saturations": Out(core.saturations_max.bit_length()),
                 "clear": In(1),
                 "clear_address": In(bits_for(core.rows * core.groups)),
@@ -113,7 +113,7 @@ class NeuronUnit(wiring.Component):
             data.ArrayLayout(signed(numerics.accumulator_bits), core.group),
             sums[: core.group * numerics.accumulator_bits],
         )
-        delay = memories.delay_of(m, platform)
+        delay = memories.delay_of(m, platform, NeuronPipeline.LATENCY + core.spike_bits)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -128,7 +128,7 @@ class NeuronUnit(wiring.Component):
                 delay=delay,
             )  # fmt: skip
             neurons.append(neuron.result)
-        for _ in range(NeuronPipeline.LATENCY):
+        for _ in range(neuron.latency):
             control.step()
             busy.append(control["valid"])
 
@@ -147,8 +147,8 @@ class NeuronUnit(wiring.Component):
 
         # Who fired: the lanes of a row gather here.
         mask = Cat(neuron["s"] for neuron in neurons)
-        gathered = Signal(core.lanes)
-        m.d.comb += gathered.eq(Cat(self.fired[core.group :], mask))
+        gathered = Signal(core.lanes * core.count_width)
+        m.d.comb += gathered.eq(Cat(self.fired[core.group * core.count_width :], mask))
         m.d.sync += self.fired_valid.eq(valid & control["last"])
         with m.If(valid):
             m.d.sync += [self.fired.eq(gathered), self.fired_row.eq(control["row"])]

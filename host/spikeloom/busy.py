@@ -21,7 +21,7 @@ def activity(network: QuantisedNetwork, samples: Any) -> dict[str, np.ndarray]:
     given = check_samples(network, samples)
     for i in network.inputs:
         if i.kind is not InputKind.CURRENTS:
-            events = given[i.name] != 0 if i.kind is InputKind.GRADED else given[i.name]
+            events = given[i.name] != 0 if i.graded else given[i.name]
             found[i.name] = events.mean(axis=(0, 1))
     fired = golden.run(network, samples).populations
-    return found | {name: result.spikes.mean(axis=(0, 1)) for name, result in fired.items()}
+    return found | {name: (result.spikes != 0).mean(axis=(0, 1)) for name, result in fired.items()}

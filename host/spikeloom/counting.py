@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .contract.network import InputKind, Projection, QuantisedNetwork
+from .contract.network import Projection, QuantisedNetwork
 from .contract.neuron import bias_layout, parameter_layout, state_layout
 from .contract.samples import check_samples
 from .driver.result import Result
@@ -28,7 +28,8 @@ class Counts:
         activation_sparsity: share of neurons and ticks without a spike, inputs left out.
         dense: synaptic operations if every source fired in every tick.
         effective_acs: synapses of weight not 0 that a spike went through: additions.
-        effective_macs: the same of graded events and of currents, which are multiplied.
+        effective_macs: the same of graded events (of inputs, and of neurons that may send several spikes a tick) and of
+            currents, which are multiplied.
         performed: additions that the array did: also those of weights that are 0, where it stores them.
         membrane_updates: neurons times ticks.
         spikes: of the populations.
@@ -78,12 +79,12 @@ def _counts(
     weights = [e.weights for e in network.projections] + [d.weights for d in network.drives]
     nonzero = sum(int(np.count_nonzero(w) if isinstance(w, np.ndarray) else w.count_nonzero()) for w in weights)
     total = sum(int(np.prod(w.shape)) for w in weights)
-    kinds = {i.name: i.kind for i in network.inputs}
+    carries = {end.name: end.graded for end in network.ends}
     dense, acs, macs = 0, 0, 0
     for edge in network.projections:
         every, effective = network.fanout(edge), nonzero_fanout(network, edge)
         source = given[edge.source] if edge.source in given else fired[edge.source]
-        graded = kinds.get(edge.source) is InputKind.GRADED
+        graded = carries[edge.source]
         events = (source != 0 if graded else source).sum(axis=(0, 1), dtype=np.int64)
         dense += int(every.sum()) * ticks * samples
         if graded:
@@ -97,7 +98,7 @@ def _counts(
     return Counts(
         footprint=footprint(network),
         connection_sparsity=1 - nonzero / max(1, total),
-        activation_sparsity=1 - spikes / activations,
+        activation_sparsity=1 - sum(int(np.count_nonzero(s)) for s in fired.values()) / activations,
         dense=dense / samples,
         effective_acs=acs / samples,
         effective_macs=macs / samples,

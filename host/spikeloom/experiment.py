@@ -36,7 +36,8 @@ class Experiment:
     Attributes:
         network: what is run.
         samples: ``(n, ticks, *shape)`` by input.
-        expected: ``spikes/OUTPUT`` ``bool (n, ticks, *shape)``, ``v/OUTPUT`` ``float64`` of the same shape.
+        expected: ``spikes/OUTPUT`` ``bool (n, ticks, *shape)`` (uint8 where several may come), ``v/OUTPUT``
+            ``float64`` of the same shape.
         about: note, date, versions, and the hashes of the parts as they were when it was saved.
     """
 

@@ -24,7 +24,7 @@ class PopulationResult:
     """One population, after each tick: ``(samples, ticks, size)``.
 
     Attributes:
-        spikes: bool.
+        spikes: bool, or int64 where a neuron may send several a tick.
         u, v: float64 where recorded, otherwise None.
     """
 
@@ -42,7 +42,7 @@ class Result:
     leaves the other fields None.
 
     Attributes:
-        spikes: bool ``(samples, ticks, *shape)``.
+        spikes: bool ``(samples, ticks, *shape)``, or int64 where a neuron may send several a tick.
         counts: int64 ``(samples, *shape)``, the spikes of all ticks.
         v: float64 ``(samples, ticks, *shape)``, the potential after each tick.
         populations: every population by name.
@@ -71,7 +71,8 @@ def run(network: Network, samples: Samples, record: Sequence[str] = ()) -> Resul
     kept = {}
     for p in network.populations:
         what = {"spikes", *record} | ({"v"} if p.name in shown else set())
-        kept[p.name] = {x: np.zeros((n, ticks, p.size), dtype=bool if x == "spikes" else np.float64) for x in what}
+        numbers = np.int64 if p.multi else bool
+        kept[p.name] = {x: np.zeros((n, ticks, p.size), dtype=numbers if x == "spikes" else np.float64) for x in what}
     for first in range(0, n, BATCH):
         window = slice(first, first + BATCH)
         for tick, name, state in simulate(network, {key: array[window] for key, array in given.items()}):

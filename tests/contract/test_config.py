@@ -12,7 +12,7 @@ from spikeloom.contract.errors import ConfigError, SpikeloomError
 from spikeloom.contract.numerics import DEFAULT, EXACT, LOIHI, SMALL, Numerics, Profile
 from spikeloom.contract.ring import ADDRESS_BITS, Space, spaces
 
-BASE = ArrayConfig(core=CoreConfig(entries=9, numerics=Numerics(fraction_bits=6)))
+BASE = ArrayConfig(payload_bits=2, core=CoreConfig(entries=9, numerics=Numerics(fraction_bits=6)))
 
 CHANGED = {
     Numerics: {
@@ -21,7 +21,8 @@ CHANGED = {
     CoreConfig: {
         "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "sums_latency": 1, "projections": 17,
         "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
-        "parameters_per_neuron": False, "adaptive": True, "event_fifo": 32, "spike_fifo": 32, "numerics": EXACT,
+        "parameters_per_neuron": False, "adaptive": True, "spike_bits": 2, "event_fifo": 32, "spike_fifo": 32,
+        "numerics": EXACT,
     },
     ArrayConfig: {
         "width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4),
@@ -102,6 +103,8 @@ def test_dicts_of_another_shape_are_refused() -> None:
         (ArrayConfig, {"width": 8, "height": 9}, r"array: cores \(width \* height\) must be 1 to 64, not 72"),
         (ArrayConfig, {"key_bits": 11}, "array: key_bits must be 1 to 10, not 11"),
         (ArrayConfig, {"index_bits": 0}, "array: index_bits must be 1 to 20, not 0"),
+        (CoreConfig, {"spike_bits": 9}, "core: spike_bits must be 0 to 8, not 9"),
+        (ArrayConfig, {"core": CoreConfig(spike_bits=3), "payload_bits": 2}, "payload_bits must hold .* = 3, 2 do not"),
     ],
 )
 def test_messages(cls: type, parameters: dict, message: str) -> None:

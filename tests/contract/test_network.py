@@ -11,6 +11,7 @@ import pytest
 
 from spikeloom.contract.errors import ImageError, NetworkError
 from spikeloom.contract.network import (
+    NETWORK_VERSION,
     Drive,
     InputKind,
     InputPopulation,
@@ -26,6 +27,9 @@ def population(name: str = "a", **parameters) -> Population:
     return Population(**{"name": name, "shape": (2,), "theta": 9, "v_min": -9} | parameters)
 
 
+SEVERAL = {"spike_bits": 4, "reset": Reset.SUBTRACT, "theta": 8, "v_sub": 9}
+
+
 def network(**parts) -> QuantisedNetwork:
     """A network with one of everything."""
     given = {
@@ -37,6 +41,7 @@ def network(**parts) -> QuantisedNetwork:
         "populations": [
             population("a", alpha=np.array([0, 4096]), reset=Reset.SUBTRACT_DELAYED, v_sub=9, refractory=[0, 63]),
             population("b", shape=(2, 1, 1), theta=np.array([1, 2]), weight_exponent=-3, bias=[-5, 5], bias_u=4),
+            population("several", reset=Reset.SUBTRACT, theta=[0, 7], v_sub=[1, 8], spike_bits=3),
         ],
         "projections": [
             Projection(source="x", target="a", weights=np.array([[1, 0, -128], [127, 0, 0]]), sparse=True),
@@ -78,7 +83,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     good = path.read_bytes()
     for bad in (b"", b"text", good[: len(good) // 2], good[:-1], good[:200] + b"\xff" * 60 + good[260:]):
         path.write_bytes(bad)
-        with pytest.raises(ImageError, match=r"net\.npz: not a quantised network of format 3"):
+        with pytest.raises(ImageError, match=rf"net\.npz: not a quantised network of format {NETWORK_VERSION}"):
             QuantisedNetwork.load(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ImageError, match="not a quantised network"):
@@ -90,8 +95,9 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="missing"):
         QuantisedNetwork.load(tmp_path / "missing.npz")
     arrays = network().to_arrays()
-    text = bytes(arrays["network"]).replace(b'"version": 3', b'"version": 4')
-    with pytest.raises(ImageError, match="network of format 4, this program reads 3"):
+    version, other = NETWORK_VERSION, NETWORK_VERSION + 1
+    text = bytes(arrays["network"]).replace(b'"version": %d' % version, b'"version": %d' % other)
+    with pytest.raises(ImageError, match=f"network of format {other}, this program reads {version}"):
         QuantisedNetwork.from_arrays(arrays | {"network": np.frombuffer(text, dtype=np.uint8)})
 
 
@@ -162,6 +168,12 @@ def test_projections_are_refused(numerics: Numerics, projection: dict, message: 
         ({"step": -1, "reset": Reset.SUBTRACT}, "reset SUBTRACT needs step >= 0"),
         ({"reset": Reset.SUBTRACT, "theta": -2}, "reset SUBTRACT needs theta >= -1"),
         ({"weight_exponent": 8}, "population a: weight_exponent must be -8 to 7, not 8"),
+        ({"spike_bits": 9}, "population a: spike_bits must be 0 to 8, not 9"),
+        (SEVERAL | {"reset": Reset.VALUE}, r"several spikes a tick \(spike_bits = 4\) need reset SUBTRACT, not VALUE"),
+        (SEVERAL | {"theta": [8, 9]}, "need theta = v_sub - 1 .* theta of neuron 1 is 9, v_sub 9"),
+        (SEVERAL | {"theta": -1, "v_sub": 0}, "need theta = v_sub - 1 and v_sub >= 1"),
+        (SEVERAL | {"refractory": [0, 1]}, "and a refractory time exclude each other"),
+        (SEVERAL | {"step": 1}, "and an adaptation exclude each other"),
     ],
 )
 def test_populations_are_refused(parameters: dict, message: str) -> None:

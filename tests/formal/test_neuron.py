@@ -6,7 +6,8 @@ of that many cycles from an arbitrary state is a proof for all time, with a new 
 
 Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, which stand still during an update.
 Assumed, as the contract promises: decays are at most one, ``v_sub >= 0``, and ``theta >= -1`` where the reset is
-SUBTRACT; with an adaptation of the threshold, that this does not fall there either. Widths: ``NUMERICS``.
+SUBTRACT; with an adaptation of the threshold, that this does not fall there either; that ``theta = v_sub - 1`` where a
+neuron may send several spikes. Widths: ``NUMERICS``.
 
 Of a neuron that is not active (before its latency, after its flush), which is not written back, it is proved that it
 is told to be so, and neither fires nor saturates. Where ``clear`` asks for it, the next cycle's state is zeros.
@@ -31,13 +32,14 @@ from spikeloom_hdl.neuron import NeuronPipeline
 class NeuronProof(prover.Top):
     """See the module."""
 
-    def __init__(self, module, numerics, reset: Reset, adaptation: Adaptation | None = None):
+    def __init__(self, module, numerics, reset: Reset, adaptation: Adaptation | None = None, spike_bits: int = 0):
         self.module, self.numerics, self.reset, self.adaptation = module, numerics, reset, adaptation
+        self.spike_bits = spike_bits
         adaptive = adaptation is not None
         super().__init__(
             {
-                "state": In(struct(state_layout(numerics, adaptive))),
-                "parameters": In(struct(parameter_layout(numerics, adaptive))),
+                "state": In(struct(state_layout(numerics, adaptive, spike_bits))),
+                "parameters": In(struct(parameter_layout(numerics, adaptive, spike_bits))),
                 "biases": In(struct(bias_layout(numerics))),
                 "acc": In(signed(numerics.accumulator_bits)),
                 "clear": In(1),
@@ -61,6 +63,10 @@ class NeuronProof(prover.Top):
                 m.d.comb += Assume(self.state.a >= self.numerics.state_min)
             if self.reset is Reset.SUBTRACT and self.adaptation != Adaptation.INPUT:
                 m.d.comb += Assume(self.state.a >= 0)
+        if self.spike_bits:
+            one = p.spike_bits == 0
+            m.d.comb += [Assume(p.spike_bits <= self.spike_bits), Assume(one | (p.v_sub == p.theta + 1))]
+            m.d.comb += Assume(one | (p.v_sub > 0))
         ports = {
             "state": self.state, "parameters": p, "biases": self.biases,
             "acc": prover.past(m, self.acc, 1, "acc").as_signed(), "tick": tick, "flush": flush, "clear": self.clear,
@@ -70,20 +76,23 @@ class NeuronProof(prover.Top):
         states = ("u", "v", "r") if self.adaptation is None else ("u", "v", "r", "a")
         cleared = prover.past(m, self.clear, 1, "cleared")
         want = self._equation(m, tick, flush)
-        seen = prover.past(m, C(1), pipeline.LATENCY, "seen")
-        then = {name: prover.past(m, value, pipeline.LATENCY, f"want_{name}") for name, value in want.items()}
+        seen = prover.past(m, C(1), pipeline.latency, "seen")
+        then = {name: prover.past(m, value, pipeline.latency, f"want_{name}") for name, value in want.items()}
         with m.If(seen):
             m.d.comb += Assert(got["active"] == then["active"])
             m.d.comb += Assert(got["saturations"] == then["saturations"])
-            m.d.comb += Assert(got["s"] == (then["s"] & ~cleared))
+            m.d.comb += Assert(got["s"] == Mux(cleared, 0, then["s"]))
             with m.If(cleared):
                 m.d.comb += [Assert(got[name] == 0) for name in states]
             with m.Elif(then["active"]):
                 m.d.comb += [Assert(got[name] == then[name]) for name in states]
             m.d.comb += [
-                Cover(then["s"] & ~then["saturations"].any()), Cover(then["saturations"] == 2),
+                Cover(then["s"].any() & ~then["saturations"].any()), Cover(then["saturations"] == 2),
                 Cover(then["waits"] & then["active"]), Cover(~then["active"]), Cover(then["low"]),
             ]  # fmt: skip
+            if self.spike_bits:
+                m.d.comb += [Cover(then["s"] == n) for n in range(1, 1 << self.spike_bits)]
+                m.d.comb += Cover(then["more"] & ~then["saturations"][1])
         return m
 
     def _equation(self, m, tick, flush) -> dict[str, Value]:
@@ -134,21 +143,36 @@ class NeuronProof(prover.Top):
         active = (p.latency <= tick) & ((flush == 0) | (p.latency >= flush))
         limited = (u != current) + ((inside != potential) & ~waits)
         adapted = {}
+        count, several = spikes, {}
+        if self.spike_bits:
+            counts = p.spike_bits != 0
+            times, taken = Signal(self.spike_bits, name="spec_times"), Signal(wide, name="spec_taken")
+            for n in range(1, 1 << self.spike_bits):
+                with m.If((v >= n * p.v_sub) & (n < 1 << p.spike_bits)):
+                    m.d.comb += [times.eq(n), taken.eq(n * p.v_sub)]
+            after = named("after", Mux(counts, v - taken, after))
+            more = named("more", spikes & counts & (after >= p.v_sub), 1)
+            limited = limited + more
+            count, several = Mux(spikes, Mux(counts, times, 1), 0), {"more": active & more}
         if self.adaptation is not None:
             grown = named("grown", faded + Mux(spikes, p.step, 0))
             a = named("next_a", Mux(grown > high, high, Mux(grown < low, low, grown)))
             limited = limited + (a != grown)
             adapted = {"a": a}
-        return adapted | {
-            "u": named("next_u", u),
-            "v": named("next_v", Mux(waits, p.v_reset, Mux(spikes, after, v))),
-            "r": named("next_r", Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0))),
-            "s": active & spikes,
-            "saturations": named("count", Mux(active, limited, 0), 2),
-            "active": active,
-            "waits": waits,
-            "low": active & spikes & (v == p.v_min),
-        }
+        return (
+            adapted
+            | several
+            | {
+                "u": named("next_u", u),
+                "v": named("next_v", Mux(waits, p.v_reset, Mux(spikes, after, v))),
+                "r": named("next_r", Mux(waits, old.r - 1, Mux(spikes, p.refractory, 0))),
+                "s": named("next_s", Mux(active, count, 0), max(1, self.spike_bits)),
+                "saturations": named("count", Mux(active, limited, 0), 2),
+                "active": active,
+                "waits": waits,
+                "low": active & spikes & (v == p.v_min),
+            }
+        )
 
 
 NUMERICS = {
@@ -178,6 +202,11 @@ ADAPTIVE_BUGS = {
     "adaptation-beside-input": Adaptation.INPUT,
     "adaptation-wraps": Adaptation.FADED_THRESHOLD,
 }
+SEVERAL_BUGS = (
+    "more-spikes-not-counted", "most-spikes-not-counted", "spikes-beyond-their-bits", "quotient-strict",
+    "spikes-take-one-threshold",
+)  # fmt: skip
+SPIKE_BITS = 2
 FULL = pytest.mark.full
 DEPTH = NeuronPipeline.LATENCY + 2
 
@@ -198,6 +227,22 @@ def test_adaptive_neuron(tmp_path: Path, name: str, adaptation: Adaptation) -> N
     top = NeuronProof(neuron, NUMERICS[name], Reset.SUBTRACT, adaptation)
     assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
     assert prover.cover(top, tmp_path).passed
+
+
+@FULL
+@pytest.mark.parametrize("name", ["spikeloom", "loihi"])
+def test_neuron_of_several_spikes(tmp_path: Path, name: str) -> None:
+    top = NeuronProof(neuron, NUMERICS[name], Reset.SUBTRACT, spike_bits=SPIKE_BITS)
+    assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH + SPIKE_BITS).passed
+    assert prover.cover(top, tmp_path).passed
+
+
+@FULL
+@pytest.mark.parametrize("bug", SEVERAL_BUGS)
+def test_neuron_of_several_spikes_catches(tmp_path: Path, bug: str) -> None:
+    top = NeuronProof(prover.planted(bug), NUMERICS["spikeloom"], Reset.SUBTRACT, spike_bits=SPIKE_BITS)
+    depth = DEPTH + SPIKE_BITS
+    assert not prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=depth, bounded=True).passed
 
 
 @pytest.mark.parametrize("bug", [pytest.param(b, marks=FULL) for b in ADAPTIVE_BUGS])

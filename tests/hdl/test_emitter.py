@@ -19,11 +19,13 @@ CASES = {
     "8 lanes": CoreConfig(lanes=8, rows=13, spike_fifo=4),
     "1 lane": CoreConfig(lanes=1, rows=8, spike_fifo=2),
     "33 lanes": CoreConfig(lanes=33, rows=5, spike_fifo=8),
+    "5 lanes, several spikes": CoreConfig(lanes=5, rows=9, spike_fifo=4, spike_bits=3),
 }
 
 
 def array_of(case: str) -> ArrayConfig:
-    return ArrayConfig(key_bits=5, index_bits=12, core=CASES[case])
+    spike_bits = CASES[case].spike_bits
+    return ArrayConfig(key_bits=5, index_bits=12, payload_bits=spike_bits and spike_bits + 1, core=CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -48,17 +50,20 @@ async def begin(dut, rng: np.random.Generator) -> tuple[ArrayConfig, dict[str, n
     return config, records
 
 
-def flits_of(records: dict[str, np.ndarray], row: int, fired: int) -> list[tuple[int, int]]:
+def flits_of(records: dict[str, np.ndarray], row: int, fired: int, width: int) -> list[tuple[int, int, int]]:
+    """Key, index and payload of each lane whose number of spikes, ``width`` bits, is not 0."""
     if not records["valid"][row]:
         return []
-    index, shift = int(records["index"][row]), int(records["shift"][row])
-    return [(int(records["key"][row]), index + (n << shift)) for n in range(fired.bit_length()) if fired >> n & 1]
+    key, index, shift = (int(records[name][row]) for name in ("key", "index", "shift"))
+    counts = [fired >> n & (1 << width) - 1 for n in range(0, fired.bit_length(), width)]
+    return [(key, index + (n << shift), count) for n, count in enumerate(counts) if count]
 
 
-def random_mask(rng: np.random.Generator, lanes: int) -> int:
+def random_row(rng: np.random.Generator, core: CoreConfig) -> int:
     """Nobody, everybody, and all kinds between; the core never pushes an empty row, here it may."""
     share = rng.choice([0.0, 0.1, 0.5, 1.0], p=[0.1, 0.4, 0.3, 0.2])
-    return sum(int(b) << n for n, b in enumerate(rng.random(lanes) < share))
+    counts = (rng.random(core.lanes) < share) * rng.integers(1, 1 << core.count_width, core.lanes)
+    return sum(int(count) << n * core.count_width for n, count in enumerate(counts))
 
 
 class Monitor:
@@ -104,8 +109,8 @@ async def sends_each_spike(dut, pause: float, stall: float, patient: bool) -> No
     rng = np.random.default_rng(cocotb.RANDOM_SEED)
     config, records = await begin(dut, rng)
     core = config.core
-    rows = [(int(rng.integers(0, core.rows)), random_mask(rng, core.lanes)) for _ in range(150)]
-    want = [flit for row, fired in rows for flit in flits_of(records, row, fired)]
+    rows = [(int(rng.integers(0, core.rows)), random_row(rng, core)) for _ in range(150)]
+    want = [flit for row, fired in rows for flit in flits_of(records, row, fired, core.count_width)]
     assert any(fired and not records["valid"][row] for row, fired in rows)
     monitor = Monitor(dut, core.spike_fifo)
     watch = Watch(dut, "flits", struct(config.flit_layout))
@@ -115,9 +120,9 @@ async def sends_each_spike(dut, pause: float, stall: float, patient: bool) -> No
     for row, fired in rows:
         while rng.random() < pause:
             await cycles(dut, 1)
-        await push(dut, monitor, row, fired, len(flits_of(records, row, fired)))
+        await push(dut, monitor, row, fired, len(flits_of(records, row, fired, core.count_width)))
     got = await taking
-    assert [(int(f.key), int(f.index)) for f in got] == want
+    assert [(int(f.key), int(f.index), int(f.payload) if config.payload_bits else 1) for f in got] == want
     dut.flits__ready.value = 1
     await cycles(dut, 20 + 3 * core.spike_fifo)
     assert int(dut.idle.value)
@@ -138,7 +143,7 @@ async def a_flit_a_cycle(dut) -> None:
     dut.flits__ready.value = 1
     rows = 12
     for _ in range(rows):
-        await push(dut, monitor, 0, (1 << core.lanes) - 1, core.lanes)
+        await push(dut, monitor, 0, (1 << core.lanes * core.count_width) - 1, core.lanes)
     await cycles(dut, 3 * core.lanes * core.spike_fifo + 20)
     assert len(watch) == rows * core.lanes
     gaps = np.diff(watch.cycles)

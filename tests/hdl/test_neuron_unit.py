@@ -14,6 +14,7 @@ from spikeloom.contract.neuron import NEVER, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, LOIHI, LOIHI_SHIFT, Numerics, Profile
 from spikeloom.contract.ring import Space, spaces
 from spikeloom_hdl.accumulator import AHEAD
+from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
 from spikeloom_sim.bench import cycles, parameter, simulate, start
@@ -33,17 +34,28 @@ CASES = {
     "loihi": CoreConfig(lanes=4, rows=9, group=2, numerics=NARROW_LOIHI),
     "adaptive": CoreConfig(lanes=4, rows=9, group=2, adaptive=True, numerics=NARROW),
     "adaptive loihi": CoreConfig(lanes=2, rows=13, adaptive=True, numerics=LOIHI),
+    "several spikes": CoreConfig(lanes=8, rows=7, group=2, spike_bits=3, numerics=NARROW),
+    "several spikes, adaptive": CoreConfig(lanes=4, rows=9, spike_bits=8, adaptive=True, numerics=NARROW),
+    "several spikes, loihi": CoreConfig(lanes=4, rows=9, group=2, spike_bits=1, numerics=NARROW_LOIHI),
 }
-FULL = ("adaptive loihi",)
+FULL = ("adaptive loihi", "several spikes, adaptive", "several spikes, loihi")
 
 
 def array_of(case: str) -> ArrayConfig:
-    return ArrayConfig(core=CASES[case])
+    return ArrayConfig(core=CASES[case], payload_bits=CASES[case].spike_bits)
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.full) if c in FULL else c for c in CASES])
 def test_neuron_unit(case: str, tmp_path: Path) -> None:
     simulate(NeuronUnit(array_of(case)), __name__, tmp_path, parameters={"case": case})
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", ["several spikes", "several spikes, adaptive"])
+def test_neuron_unit_of_ice40(case: str, tmp_path: Path) -> None:
+    """Values that are wanted much later wait in RAM there, and the longer pipeline makes them wait longer."""
+    chip = Chip("ice40", models=True)
+    simulate(NeuronUnit(array_of(case)), __name__, tmp_path, parameters={"case": case}, platform=chip)
 
 
 def around(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -97,6 +109,13 @@ class Neurons:
                 "step": np.where(subtracts & (kinds != Adaptation.INPUT), np.abs(np.maximum(step, -high)), step),
                 "adaptation": kinds,
             }
+        if core.spike_bits:  # quotients of few bits are met by small divisors of small potentials, and by large ones
+            bits = rng.integers(0, core.spike_bits, shape, endpoint=True)
+            v_sub = np.maximum(1, around(rng, 1, high, shape) >> rng.choice([0, 0, 3, core.spike_bits], shape))
+            several = {"reset": Reset.SUBTRACT, "v_sub": v_sub, "theta": v_sub - 1, "refractory": 0}
+            several |= {"gamma": 0, "step": 0} if core.adaptive else {}
+            self.parameters |= {"spike_bits": bits}
+            self.parameters |= {k: np.where(bits > 0, v, self.parameters[k]) for k, v in several.items()}
         self.parameters = {name: np.broadcast_to(p, full) for name, p in self.parameters.items()}
         self.bias = {name: around(rng, low, high, full) * rng.integers(0, 2, full) for name in ("bias", "bias_u")}
         first = 1 if n.profile is Profile.LOIHI else 0  # the least potential of loihi is one higher
@@ -112,6 +131,11 @@ class Neurons:
                 self.parameters["adaptation"] == Adaptation.INPUT
             )
             self.state = self.state._replace(a=np.where(may_fall, a, np.abs(np.maximum(a, -high))))
+        if core.spike_bits:
+            bits = self.parameters["spike_bits"]
+            self.state = self.state._replace(s=np.where(bits > 0, rng.integers(0, 1 << bits), self.state.s))
+            if core.adaptive:
+                self.state = self.state._replace(a=np.where(bits > 0, 0, self.state.a))
         self.reached = Counter()
 
     def sums(self) -> np.ndarray:
@@ -145,6 +169,7 @@ class Neurons:
         latency = self.parameters["latency"]
         active = (latency <= tick) & ((flush == 0) | (latency >= flush))
         used = np.arange(self.core.rows)[:, None] < rows
+        after = after._replace(s=after.s.astype(int))
         self.state = golden.State(
             *(np.where(used & active, new, old) for new, old in zip(after.state, before, strict=True))
         )
@@ -152,13 +177,19 @@ class Neurons:
             self.state = self.state._replace(a=0)
         assert after.v[active].min(initial=0) >= -self.numerics.state_max - 1
         counts = used & active
-        fired = after.s & counts
+        fired = after.s * counts
         self._note(p, before, after, counts)
         return fired[:rows], int(fired.sum()), int(after.saturations[counts].sum())
 
     def _note(self, p: golden.Parameters, before: golden.State, after: golden.Step, counts: np.ndarray) -> None:
         n, reached = self.numerics, self.reached
         free = counts & (before.r == 0)
+        bits = np.asarray(p.spike_bits)
+        reached["several"] += int(((after.s > 1) & (after.s < (1 << bits) - 1) & counts).sum())
+        reached["more than the bits can tell"] += int(
+            ((bits > 0) & (after.s > 0) & (after.v >= p.v_sub) & counts).sum()
+        )
+        after = after._replace(s=after.s > 0)
         reached["fires"] += int((after.s & counts).sum())
         for times in (1, 2, 3):
             reached[f"saturates {times}"] += int(((after.saturations == times) & counts).sum())
@@ -222,6 +253,11 @@ class Output:
                 self.rows.append((int(dut.fired_row.value), int(dut.fired.value)))
 
 
+def masks_of(core: CoreConfig, fired: np.ndarray) -> list[int]:
+    """Rows of numbers of spikes as the unit tells them, the lowest lane in the lowest bits."""
+    return [sum(int(s) << n * core.count_width for n, s in enumerate(row)) for row in fired]
+
+
 async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float, rng: np.random.Generator) -> None:
     """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums ``AHEAD`` cycles later."""
     bits = core.numerics.accumulator_bits
@@ -273,7 +309,7 @@ async def equals_golden(dut, seed: int) -> None:
         await update(dut, core, acc, rows, rng.choice([0.0, 0.6]), rng)
         got = [output.rows.popleft() for _ in range(len(output.rows))]
         assert [row for row, _ in got] == list(range(rows)), "rows, in order, before idle"
-        assert [mask for _, mask in got] == [sum(int(s) << n for n, s in enumerate(row)) for row in fired]
+        assert [mask for _, mask in got] == masks_of(core, fired)
         assert output.spikes - spikes == fires
         assert output.saturations - saturations == limited
         await neurons.compare(bus)
@@ -294,6 +330,8 @@ async def reaches_the_corners(dut) -> None:
     core = CASES[parameter("case")]
     if core.adaptive:
         corners |= {"saturates 3", *(f"adapts: {kind.name}" for kind in Adaptation)}
+    if core.spike_bits:
+        corners |= {"more than the bits can tell"} | ({"several"} if core.spike_bits > 1 else set())
     if not core.parameters_per_neuron:  # a handful of parameter sets only
         corners = {"fires", "saturates 1", "refractory", "held"}
     assert not {name for name in corners if not REACHED[name]}
@@ -320,6 +358,10 @@ async def thresholds_and_halves(dut) -> None:
         kinds = rng.choice([kind.value for kind in Adaptation], full)
         neurons.parameters |= {"gamma": rng.choice([0, 2048], full), "step": rng.integers(0, 3, full)}
         neurons.parameters |= {"adaptation": kinds}
+    if core.spike_bits:
+        bits, v_sub = neurons.parameters["spike_bits"], rng.integers(1, 4, full)
+        several = {"v_sub": v_sub, "theta": v_sub - 1} | ({"gamma": 0, "step": 0} if core.adaptive else {})
+        neurons.parameters |= {k: np.where(bits > 0, v, neurons.parameters[k]) for k, v in several.items()}
     neurons.bias = {name: rng.integers(-1, 2, full) for name in ("bias", "bias_u")}
     bus = BusDriver(dut, spaces(array_of(parameter("case"))))
     output = Output(dut)
@@ -329,14 +371,17 @@ async def thresholds_and_halves(dut) -> None:
             u=rng.integers(-4, 5, full), v=rng.integers(-7, 8, full), r=zeros, s=rng.random(full) < 0.3
         )
         if core.adaptive:
-            neurons.state = neurons.state._replace(a=rng.integers(0, 3, full))
+            a = rng.integers(0, 3, full)
+            neurons.state = neurons.state._replace(
+                a=np.where(neurons.parameters["spike_bits"] > 0, 0, a) if core.spike_bits else a
+            )
         await neurons.load(bus)
         acc = zeros
         fired, _, _ = neurons.step(acc, 0, 0, core.rows)
         await update(dut, core, acc, core.rows, 0.0, rng)
         masks = [mask for _, mask in output.rows]
         output.rows.clear()
-        assert masks == [sum(int(s) << n for n, s in enumerate(row)) for row in fired]
+        assert masks == masks_of(core, fired)
         await neurons.compare(bus)
     assert neurons.reached["fires"] > 0
     if core.parameters_per_neuron:

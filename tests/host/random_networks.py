@@ -49,6 +49,15 @@ def population(rng: np.random.Generator, name: str, q: Numerics, *, plain: bool)
     )  # fmt: skip
 
 
+def several(rng: np.random.Generator, base: Population, q: Numerics, spike_bits: int) -> Population:
+    """The same neurons, of which each may send several spikes a tick; some thresholds are very low."""
+    v_sub = np.maximum(1, rng.integers(1, min(q.state_max, 60 << q.fraction_bits), base.size) >> rng.integers(0, 8))
+    return replace(
+        base, reset=Reset.SUBTRACT, v_sub=v_sub, theta=v_sub - 1, refractory=0,
+        spike_bits=int(rng.integers(1, spike_bits, endpoint=True)),
+    )  # fmt: skip
+
+
 def projection(
     rng: np.random.Generator, source: str, target: str, shape: tuple[int, int], delay: int, q: Numerics, sparse: bool
 ) -> Projection:
@@ -152,10 +161,12 @@ def convolved(
 
 
 def in_space_network(
-    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None, *, tight: bool = False
-) -> QuantisedNetwork:
+    seed: int, profile: Profile, weight_bits: int = 8, given: Numerics | None = None, *,
+    tight: bool = False, spike_bits: int = 0,
+) -> QuantisedNetwork:  # fmt: skip
     """Convolutions of every kind, pools before them and before matrices, delays, skips, loops; all small; ``tight``:
-    the loop over layers has one tick of delay, which only the layered schedule can run."""
+    the loop over layers has one tick of delay, which only the layered schedule can run; ``spike_bits``: most layers
+    send several spikes a tick, of up to that many bits."""
     rng = np.random.default_rng([seed, 1])
     q = given or numerics(rng, profile, weight_bits)
     kind = rng.choice([InputKind.SPIKES, InputKind.SPIKES, InputKind.COUNTS, InputKind.GRADED])
@@ -214,6 +225,8 @@ def in_space_network(
     if len(layers) > 1 and rng.random() < 0.4 and weight_bits > 1:  # from the last one back into space
         delay, sparse = 1 if tight else 8, bool(rng.random() < 0.5)
         projections.append(projection(rng, "last", layers[0].name, (layers[0].size, last.size), delay, q, sparse))
+    if spike_bits:
+        layers = [several(rng, p, q, spike_bits) if rng.random() < 0.8 else p for p in layers]
     return QuantisedNetwork(
         numerics=q, inputs=inputs, populations=layers, projections=projections, outputs={"out": "last"}
     )

@@ -3,6 +3,8 @@
 A graph is drawn from what a simulator reads without changing the meaning; docs/imports.md says what that leaves out.
 """
 
+from collections import Counter
+
 import nir
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ pytestmark = pytest.mark.full
 seeds = st.integers(0, 1 << 32)
 DT = 0.25
 SNNTORCH_DT = 1e-4
+several: Counter[str] = Counter()
+"""Graphs in which some neuron sent several spikes in a tick, by kind of neuron."""
 many = settings(deadline=None, max_examples=200)
 
 
@@ -84,6 +88,34 @@ def test_sinabs_lif(seed: int) -> None:
     run = sl.reference.run(sl.load(graph, **readings), x[None], record=("v",))
     assume(_one_spike_is_enough(run, graph, margin=1e-4))
     assert (run.spikes[0].reshape(len(x), -1) == theirs).all()
+
+
+@pytest.mark.parametrize("kind", ["IF", "LIF"])
+@given(seed=seeds)
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.filter_too_much])
+def test_sinabs_with_several_spikes(kind: str, seed: int) -> None:
+    """All that sinabs sends, also several spikes of a neuron in one tick; of LIF, samples away from thresholds."""
+    graph = draw(seed, (kind,), 1.0, thresholds=(1.0, 2.0, 4.0), flat=kind == "LIF")  # its import refuses others
+    for node in graph.nodes.values():
+        if isinstance(node, nir.LIF):
+            node.r = node.tau.copy()
+        elif isinstance(node, nir.IF):
+            node.metadata = {"spikeloom.v_min": -node.v_threshold}
+    x = samples(graph, seed)
+    theirs = simulators.run_sinabs(graph, x)
+    readings = {"dt": 1.0, "decay": "exact_decay", "reset": "subtract", "fire": "multi"}
+    run = sl.reference.run(sl.load(graph, **readings), x[None], record=("v",))
+    for name, p in run.populations.items() if kind == "LIF" else ():
+        left = p.v[0] / graph.nodes[name].v_threshold.reshape(-1)
+        assume((left < 1 - 1e-4).all() and not ((left < 1e-4) & (p.spikes[0] > 0)).any())
+    several["graphs"] += 1
+    several[kind] += any(p.spikes.max() > 1 for p in run.populations.values())
+    assert (run.spikes[0].reshape(len(x), -1) == theirs).all()
+
+
+def test_sinabs_sent_several_spikes() -> None:
+    """The graphs of the test before, which ran in this process."""
+    assert not several["graphs"] or min(several["IF"], several["LIF"]) > several["graphs"] / 8, several
 
 
 def _one_spike_is_enough(run: object, graph: nir.NIRGraph, margin: float = 0.0) -> bool:

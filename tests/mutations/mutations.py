@@ -40,6 +40,8 @@ WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
 NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
 LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
 ADAPTIVE = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[adaptive]",)
+SEVERAL = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[several spikes]",)
+NUMBERS = ("tests/hdl/test_emitter.py::test_emitter[5 lanes, several spikes]",)
 EMITTER = ("tests/hdl/test_emitter.py::test_emitter[8 lanes]",)
 DRAIN = ("tests/hdl/test_drain.py::test_drain[5 phases]",)
 CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
@@ -181,7 +183,7 @@ MUTATIONS = (
     Mutation(
         name="reset-without-spike",
         file="neuron.py",
-        old='Mux(pipe["s"] & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)',
+        old='Mux(fired & (pipe["reset"] == Reset.SUBTRACT_DELAYED), pipe["v_sub"], 0)',
         new='Mux(pipe["reset"] == Reset.SUBTRACT_DELAYED, pipe["v_sub"], 0)',
         why="the delayed reset acts in every tick",
         tests=NEURONS,
@@ -281,6 +283,54 @@ MUTATIONS = (
         new="grown=grown[:bits].as_signed()",
         why="an adaptation beyond its range comes out at the other end",
         tests=ADAPTIVE,
+    ),
+    Mutation(
+        name="more-spikes-not-counted",
+        file="neuron.py",
+        old='limited_s=pipe["limited_s"] | (goes & ~known)',
+        new='limited_s=pipe["limited_s"]',
+        why="more spikes than the neuron's own bits can tell are no saturation",
+        tests=SEVERAL,
+    ),
+    Mutation(
+        name="most-spikes-not-counted",
+        file="neuron.py",
+        old='limited_s=self._goes_into(pipe["v"], self.spike_bits)[0]',
+        new="limited_s=C(0, 1)",
+        why="more spikes than the core's bits can tell are no saturation",
+        tests=SEVERAL,
+    ),
+    Mutation(
+        name="spikes-beyond-their-bits",
+        file="neuron.py",
+        old='known = pipe["spike_bits"] > bit',
+        new="known = C(1)",
+        why="a neuron sends more spikes than its own bits can tell",
+        tests=SEVERAL,
+    ),
+    Mutation(
+        name="quotient-strict",
+        file="neuron.py",
+        old="return ~difference[-1], difference",
+        new="return ~difference[-1] & difference.any(), difference",
+        why="a potential of exactly so many thresholds sends one spike less",
+        tests=SEVERAL,
+    ),
+    Mutation(
+        name="spikes-take-one-threshold",
+        file="neuron.py",
+        old='lowered=Mux(goes & known, left, pipe["lowered"])',
+        new='lowered=Mux(goes & known & (bit == 0), left, pipe["lowered"])',
+        why="several spikes subtract less than they are",
+        tests=SEVERAL,
+    ),
+    Mutation(
+        name="number-of-the-next-lane",
+        file="emitter.py",
+        old="m.d.sync += picked_count.eq(count)",
+        new="m.d.sync += self.flits.p.payload.eq(count)",
+        why="a flit that waits carries the number of a lane behind it",
+        tests=NUMBERS,
     ),
     Mutation(
         name="walk-short",

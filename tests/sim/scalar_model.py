@@ -68,6 +68,11 @@ def scalar_step(
 
     if not v > theta:
         return u, v, 0, 0, saturations, a
+    if p["spike_bits"]:
+        spikes = 0
+        while v > theta and spikes < 2 ** p["spike_bits"] - 1:
+            v, spikes = v - p["v_sub"], spikes + 1
+        return u, v, 0, spikes, saturations + (v > theta), a
     a += p["step"]
     if not bottom <= a <= top:
         a = max(bottom, min(a, top))
@@ -124,6 +129,7 @@ def scalar_run(network: QuantisedNetwork, sample: dict[str, np.ndarray]) -> Scal
             waiting.remove(ready)
             scalar_tick(network, ready, traces[ready.name], history, tick)
     graded = {i.name for i in network.inputs if i.kind is InputKind.GRADED}
+    graded |= {p.name for p in network.populations if p.spike_bits}
 
     def events_of(source: str, count: int) -> int:
         """Events that a value stands for: a graded one is one, whatever it carries."""
@@ -158,7 +164,7 @@ def scalar_tick(
                 for j, count in enumerate(history[p.source][tick - p.delay]):
                     acc += int(count) * int(p.weights[i, j])
         parameters = {name: int(getattr(population, name)[i]) for name in Population.ARRAYS}
-        parameters |= {n: getattr(population, n) for n in ("reset", "weight_exponent", "adaptation")}
+        parameters |= {n: getattr(population, n) for n in ("reset", "weight_exponent", "adaptation", "spike_bits")}
         parameters["bias"] += sum(bias[i] for bias in biases)
         states = (trace.u, trace.v, trace.r, trace.s, trace.a)
         before = tuple(values[-1][i] for values in states) if tick else (0, 0, 0, 0, 0)

@@ -68,7 +68,9 @@ def cornered(rng: np.random.Generator, low: int, high: int, size: int) -> np.nda
     return choices[rng.integers(0, 3, size), np.arange(size)]
 
 
-def random_step(numerics: Numerics, rng: np.random.Generator, adaptive: bool = False, size: int = 48):
+def random_step(
+    numerics: Numerics, rng: np.random.Generator, adaptive: bool = False, several: bool = False, size: int = 48
+):
     """Parameters, state and weighted sums of ``size`` unlike neurons; a third of them ends exactly at the threshold."""
     low, high = -numerics.state_max - 1, numerics.state_max
     loihi = numerics.profile is Profile.LOIHI
@@ -108,13 +110,21 @@ def random_step(numerics: Numerics, rng: np.random.Generator, adaptive: bool = F
         unfired = np.clip(unfired - np.choose(p["adaptation"], [state.a, faded, zeros]), low, high)
     theta = np.where(rng.random(size) < 0.3, unfired, cornered(rng, low, high, size))
     p["theta"] = np.where(reset == Reset.SUBTRACT, np.maximum(theta, -1), theta)
+    p["spike_bits"] = zeros
+    if several:  # potentials of about as many thresholds as the bits can tell, of some neurons exactly
+        bits = rng.integers(1, 9, size) * (rng.random(size) < 0.7)
+        times = np.maximum(1, (1 << bits) - 1 + rng.integers(-2, 3, size))
+        exact = np.where(rng.random(size) < 0.7, unfired // times, cornered(rng, 1, high, size))
+        counted, v_sub = bits > 0, np.clip(exact, 1, high)
+        changes = {"spike_bits": bits, "v_sub": v_sub, "theta": v_sub - 1, "reset": Reset.SUBTRACT, "refractory": 0}
+        p |= {name: np.where(counted, value, p.get(name, 0)) for name, value in changes.items()}
     return p, state, acc
 
 
-def compare_step(numerics: Numerics, seed: int, adaptive: bool = False) -> Counter[str]:
+def compare_step(numerics: Numerics, seed: int, adaptive: bool = False, several: bool = False) -> Counter[str]:
     """Assert that golden and scalar model agree on random neurons; count the corners that they met."""
     rng = np.random.default_rng(seed)
-    p, state, acc = random_step(numerics, rng, adaptive)
+    p, state, acc = random_step(numerics, rng, adaptive, several)
     got = golden.step(numerics, golden.Parameters(**p), state, acc)
     got, state = (tuple(np.broadcast_to(x, acc.shape) for x in values) for values in (got, state))
     corners: Counter[str] = Counter()
@@ -126,10 +136,16 @@ def compare_step(numerics: Numerics, seed: int, adaptive: bool = False) -> Count
         assert tuple(int(x[i]) for x in got) == want, (numerics, one, before, int(acc[i]))
         u, v, _, s, saturations, a = want
         held = before[2] > 0
+        bits = one["spike_bits"]
         corners.update(
             corner
             for corner, met in {
-                f"{name}: fired, {Reset(one['reset']).name}": s == 1,
+                f"{name}: fired, {Reset(one['reset']).name}": s == 1 and not bits,
+                f"{name}: several": bits and 1 < s < 2**bits - 1,
+                f"{name}: as many as the bits can tell": bits > 1 and s == 2**bits - 1 and v < one["v_sub"],
+                f"{name}: more than the bits can tell": bits and s and v >= one["v_sub"],
+                f"{name}: several, nothing left": s > 1 and v == 0,
+                f"{name}: several of a potential out of range": s > 1 and saturations == 2 + (v >= one["v_sub"]),
                 f"{name}: refractory": held,
                 f"{name}: current out of range": held and saturations == 1,
                 f"{name}: potential out of range, high": not held and v == high and saturations > 0,
@@ -188,6 +204,47 @@ def test_step_with_adaptation_agrees_with_the_scalar_model() -> None:
     both = [*(f"adapts, {kind.name}" for kind in Adaptation), "adaptation out of range", "at a moved threshold"]
     wanted = {f"{profile}: {corner}" for profile in Profile for corner in both}
     assert wanted <= set(corners), f"never met: {sorted(wanted - set(corners))}"
+
+
+def several_property(corners: Counter[str], how: settings = SETTINGS) -> Callable[[], None]:
+    @how
+    @given(NUMERICS, st.integers(0, 2**32 - 1))
+    def agree(numerics: Numerics, seed: int) -> None:
+        corners.update(compare_step(numerics, seed, several=True))
+
+    return agree
+
+
+def test_step_with_several_spikes_agrees_with_the_scalar_model() -> None:
+    corners: Counter[str] = Counter()
+    several_property(corners)()
+    both = [
+        "several", "as many as the bits can tell", "more than the bits can tell", "several, nothing left",
+        "several of a potential out of range", "at the threshold", "refractory",
+    ]  # fmt: skip
+    wanted = {f"{profile}: {corner}" for profile in Profile for corner in both}
+    assert wanted <= set(corners), f"never met: {sorted(wanted - set(corners))}"
+
+
+def without_limit(v, v_sub, spike_bits):
+    return (counts := v // np.maximum(v_sub, 1)), v - counts * v_sub
+
+
+def rest_is_lost(v, v_sub, spike_bits):
+    v_sub = np.maximum(v_sub, 1)
+    return np.minimum(v // v_sub, (1 << np.asarray(spike_bits)) - 1), v % v_sub
+
+
+def power_of_two(v, v_sub, spike_bits):
+    counts = np.minimum(v // np.maximum(v_sub, 1), 1 << np.asarray(spike_bits))
+    return counts, v - counts * v_sub
+
+
+@pytest.mark.parametrize("bug", [without_limit, rest_is_lost, power_of_two])
+def test_property_of_several_spikes_finds_a_planted_bug(bug: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(golden_neuron, "several", bug)
+    with pytest.raises(AssertionError):
+        several_property(Counter(), UNSHRUNK)()
 
 
 def floor_before_range(numerics, total, v_min):
@@ -284,7 +341,10 @@ def random_population(
     uniform = rng.random() < 0.3
     adapts = {"gamma": cornered(rng, 0, DECAY_ONE, size), "step": rng.integers(0, 100, size)}
     adapts |= {"adaptation": int(rng.choice(Adaptation)) if reset != Reset.SUBTRACT_DELAYED else Adaptation.THRESHOLD}
-    return Population(
+    v_sub = rng.integers(1, 200, size)
+    several = {"reset": Reset.SUBTRACT, "theta": v_sub - 1, "v_sub": v_sub, "refractory": 0}
+    several |= {"spike_bits": int(rng.integers(1, 9))}
+    p = Population(
         **(adapts if rng.random() < 0.3 else {}),
         name=name,
         shape=shape,
@@ -300,6 +360,7 @@ def random_population(
         bias_u=rng.integers(-400, 400, size),
         weight_exponent=int(rng.integers(-8, 8)) if numerics.profile is Profile.LOIHI else 0,
     )
+    return replace(p, **several) if rng.random() < 0.3 and not p.adapts else p
 
 
 def random_projection(
@@ -339,6 +400,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
             corners[f"{profile}: fires, {population.reset.name}"] += int(np.sum(trace.s))
             corners[f"{profile}: refractory"] += int(np.any(trace.r))
             corners[f"{profile}: adapts"] += int(np.any(trace.a))
+            corners[f"{profile}: several spikes"] += int(np.max(trace.s) > 1)
     for p in network.projections:
         fired = bool(got.events[:, network.projections.index(p)].any())
         corners["sparse"] += p.sparse and fired
@@ -346,7 +408,7 @@ def compare_run(network: QuantisedNetwork, data: dict[str, np.ndarray]) -> Count
         corners["without delay"] += p.delay == 0 and p.source in got.populations and fired
         corners["beyond the end"] += p.delay >= next(iter(data.values())).shape[1] and fired
         corners["onto itself"] += p.source == p.target and fired
-        dtype = golden_network._Synapses.of(network, p, max(i.max_count for i in network.inputs)).weights.dtype
+        dtype = golden_network._Synapses.of(network, p, max(end.max_count for end in network.ends)).weights.dtype
         corners[f"sums in {dtype}"] += fired
     corners["loop of several"] += any(len(group) > 1 for group in components(network))
     corners["counts"] += any(i.kind is InputKind.COUNTS for i in network.inputs)
@@ -372,7 +434,9 @@ def test_run_agrees_with_the_scalar_model() -> None:
         "currents",
         "sums in float32", "sums in float64", "sums in int64",
     }  # fmt: skip
-    wanted |= {f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory", "adapts")}
+    wanted |= {
+        f"{profile}: {what}" for profile in Profile for what in ("saturates", "refractory", "adapts", "several spikes")
+    }
     wanted |= {f"{profile}: fires, {reset.name}" for profile in Profile for reset in Reset}
     assert wanted <= set(+corners), f"never met: {sorted(wanted - set(+corners))}"
 
@@ -552,7 +616,7 @@ def test_biases() -> None:
 
 def test_parameters_have_the_names_of_the_contract() -> None:
     names = {f.name for f in fields(golden.Parameters)}
-    assert names == {*Population.ARRAYS, "reset", "weight_exponent", "adaptation"}
+    assert names == {*Population.ARRAYS, "reset", "weight_exponent", "adaptation", "spike_bits"}
 
 
 # ---- run: rule by rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,13 +27,16 @@ def random_population(numerics: Numerics, rng: np.random.Generator) -> Populatio
         kind = rng.integers(0, 4)
         return (0, DECAY_ONE, int(rng.integers(1, DECAY_ONE)), cornered(rng, 0, DECAY_ONE, SIZE))[kind]
 
-    return Population(
+    v_sub = np.choose(rng.integers(0, 3, SIZE), [cornered(rng, 1, high, SIZE), rng.integers(1, 9, SIZE), high // 200])
+    several = {"reset": Reset.SUBTRACT, "theta": v_sub - 1, "v_sub": v_sub, "spike_bits": int(rng.integers(1, 9))}
+    p = Population(
         name="n", shape=(SIZE,), alpha=decay(), beta=decay(), reset=reset,
         theta=cornered(rng, -1, high, SIZE), v_min=low if rng.random() < 0.5 else cornered(rng, low, 0, SIZE),
         v_reset=cornered(rng, low, high, SIZE), v_sub=cornered(rng, 0, high, SIZE),
         bias=cornered(rng, low, high, SIZE) * int(rng.integers(0, 2)),
         bias_u=cornered(rng, low, high, SIZE) * int(rng.integers(0, 2)),
     )  # fmt: skip
+    return replace(p, **several) if rng.random() < 0.3 else p
 
 
 def compare(seed: int) -> Counter[str]:
@@ -56,7 +60,11 @@ def compare(seed: int) -> Counter[str]:
         for name in ("u", "v", "s"):
             assert np.array_equal(getattr(got, name), getattr(want, name)), (seed, name)
         assert np.array_equal(got.saturations.sum(axis=1), want.saturations.sum(axis=1, dtype=np.int64)), seed
-        corners.update({f"fired, {p.reset.name}": want.s.sum(), "saturated": want.saturations.sum()})
+        if not p.graded:
+            corners.update({f"fired, {p.reset.name}": want.s.sum(), "saturated": want.saturations.sum()})
+        else:
+            corners["several"] += int(((want.s > 1) & (want.s < p.max_count)).sum())
+            corners["more than can be told"] += int((want.v >= np.asarray(p.v_sub)).sum())
         corners["floor"] += np.sum((want.v == np.asarray(p.v_min)) & (np.asarray(p.v_min) > numerics.state_min))
         corners["driven"] += bias is not None
         plain = want.state
@@ -70,6 +78,7 @@ def compare_all() -> Counter[str]:
 def test_both_updates_agree() -> None:
     corners = compare_all()
     wanted = {*(f"fired, {reset.name}" for reset in Reset), "saturated", "floor", "driven"}
+    wanted |= {"several", "more than can be told"}
     assert wanted <= set(+corners), corners
 
 

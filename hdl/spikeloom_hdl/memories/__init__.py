@@ -73,6 +73,7 @@ def shares_registers(platform: Any) -> bool:
     return family_of(platform) == "ice40"
 
 
-def delay_of(m: Module, platform: Any) -> Callable[[str, Value, int], Value] | None:
-    """Builds delays into a module out of RAM, for chips that have more of it than of flip-flops; None for others."""
-    return ice40.Delays(m) if family_of(platform) == "ice40" else None
+def delay_of(m: Module, platform: Any, longest: int) -> Callable[[str, Value, int], Value] | None:
+    """Builds delays of up to so many cycles into a module out of RAM, for chips that have more of it than of
+    flip-flops; None for others."""
+    return ice40.Delays(m, longest) if family_of(platform) == "ice40" else None

@@ -106,16 +106,15 @@ class Delays:
     What comes out in the first cycles is what the RAMs happen to hold.
     """
 
-    LIMIT = 16
-
-    def __init__(self, m: Module):
+    def __init__(self, m: Module, longest: int):
         self.m = m
-        self.now = Signal(range(self.LIMIT), name="delay_now")
+        self.limit = 1 << (longest - 1).bit_length()
+        self.now = Signal(range(self.limit), name="delay_now")
         m.d.sync += self.now.eq(self.now + 1)
 
     def __call__(self, name: str, value: Value, cycles: int) -> Value:
-        """``value`` as it was ``cycles`` (2 to 16) ago, without a sign."""
-        assert 2 <= cycles <= self.LIMIT
+        """``value`` as it was ``cycles`` (2 to the longest) ago, without a sign."""
+        assert 2 <= cycles <= self.limit
         m = self.m
         oldest = Signal.like(self.now, name=f"{name}_oldest")
         m.d.sync += oldest.eq(self.now - (cycles - 2))

@@ -26,7 +26,7 @@ BoardName = Annotated[str, typer.Option("--board", "-b", help="sim, sim-pins or 
 Dt = Annotated[float | None, typer.Option(help="Seconds a tick, where the file does not say.")]
 Decay = Annotated[str | None, typer.Option(help="euler, exact or exact_decay, where the file does not say.")]
 Reset = Annotated[str | None, typer.Option(help="value, subtract, subtract_delayed or none.")]
-Fire = Annotated[str | None, typer.Option(help="'>' or '>='.")]
+Fire = Annotated[str | None, typer.Option(help="'>', '>=', or multi: several spikes a tick, as sinabs sends them.")]
 Schedule = Annotated[str, typer.Option(help="pipelined, layered or auto.")]
 PlaceBy = Annotated[
     int, typer.Option(min=0, help="Measure activity on so many samples: cores are placed so that traffic is small.")
@@ -36,5 +36,8 @@ LayerBits = Annotated[
     str, typer.Option("--weight-bits", help="1, 2, 4, 8 or 16; or 1 to 16 by layer: hidden=4,output=8.")
 ]
 Calibration = Annotated[str, typer.Option(help="Of scales: max, percentile:NUMBER or mse.")]
+SpikeBits = Annotated[
+    int | None, typer.Option(min=1, max=8, help="Of the number of spikes of one tick; by default what samples need.")
+]
 Scale = Annotated[str, typer.Option(help="neuron or layer: what shares a scale.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of output one JSON object of the figures.")]

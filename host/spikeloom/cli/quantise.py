@@ -14,7 +14,7 @@ from ..compiler.ann.convert import convert as convert_ann
 from ..compiler.nir_import import load
 from ..contract.errors import SampleError
 from ..contract.network import QuantisedNetwork
-from .app import AsJson, Calibration, Decay, Dt, Fire, LayerBits, Limit, Reset, Samples, Scale, app
+from .app import AsJson, Calibration, Decay, Dt, Fire, LayerBits, Limit, Reset, Samples, Scale, SpikeBits, app
 from .inputs import Data, layer_bits, open_samples
 from .show import console, finish, layers_table, table
 
@@ -32,6 +32,7 @@ def quantise(
     weight_bits: LayerBits = "8",
     calibration: Calibration = "max",
     scale: Scale = "neuron",
+    spike_bits: SpikeBits = None,
     search: Annotated[bool, typer.Option("--search", help="Look for fewer bits, layer by layer.")] = False,
     memory_bits: Annotated[int | None, typer.Option(help="Search until the weights take no more bits.")] = None,
     max_loss: Annotated[float | None, typer.Option(help="Search while no more points of accuracy are lost.")] = None,
@@ -49,6 +50,7 @@ def quantise(
     trained = load(network, dt=dt, decay=decay, reset=reset, fire=fire)
     console.print(trained.summary(), markup=False)
     options: dict[str, Any] = {"calibration": calibration, "scale": scale, "input_kind": data.kind}
+    options["spike_bits"] = spike_bits
     base = data.samples[:calibrate]
     if search or memory_bits is not None or max_loss is not None:
         found = search_bits(

@@ -142,8 +142,8 @@ def _worth(network: Network, edge: FloatProjection, power: np.ndarray) -> np.nda
 def source_powers(
     seen: Mapping[str, Statistics] | None, given: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray] | None:
-    """Mean square a tick of every source: inputs on the samples ``(n, ticks, size)``, populations by their rates."""
+    """Mean square a tick of every source: inputs on the samples ``(n, ticks, size)``, and populations."""
     if seen is None or given is None:
         return None
     inputs = {name: np.mean(np.square(array, dtype=np.float64), axis=(0, 1)) for name, array in given.items()}
-    return inputs | {name: s.rate for name, s in seen.items()}
+    return inputs | {name: s.power for name, s in seen.items()}

@@ -16,7 +16,7 @@ from ..image import Image
 ADD_CYCLES = 7
 """From a visit until its sum is written, besides the latency of the sums' RAM."""
 ROW_CYCLES = 15
-"""From the drain of a row to who fired, besides that latency and the groups of the row."""
+"""From the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's groups."""
 LOOK_UP_MOVES = 4
 """From a coordinate's look-up to its loop, in cycles in which the walker moves."""
 
@@ -187,7 +187,7 @@ class Update:
         self._groups, self._room = core.groups, core.spike_fifo
         self._row0 = sum(tables.rows[:phase])
         self._rows = tables.rows[phase]
-        self._done = ROW_CYCLES + core.sums_latency + core.groups  # from a drain to who fired
+        self._done = row_cycles(core) + core.groups  # from a drain to who fired
         self._lanes = [np.flatnonzero(fired[self._row0 + row]).tolist() for row in range(self._rows)]
         self._popped: dict[int, int] = {}
         self.drains = self._times()
@@ -251,6 +251,11 @@ class Update:
         """The flit that was offered last went on its way."""
         self._free = at
         self.idle = max(self.idle, at + 1)
+
+
+def row_cycles(core: CoreConfig) -> int:
+    """Cycles from the drain of a row to who fired in its first group."""
+    return ROW_CYCLES + core.sums_latency + core.spike_bits
 
 
 def clear_cycles(core: CoreConfig) -> int:

@@ -78,6 +78,8 @@ def discretise(name: str, node: nir.NIRNode, shape: tuple[int, ...], readings: R
     v_reset, v_sub = np.zeros(size), np.zeros(size)
     if threshold is not None:
         fire = readings.choice("fire", name)
+    if fire == "multi":
+        _check_multi(name, node, readings)
     if threshold is not None and kind(node) != "Threshold":
         reset = RESETS[readings.choice("reset", name)]
         v_reset = p["v_reset"]
@@ -94,6 +96,20 @@ def discretise(name: str, node: nir.NIRNode, shape: tuple[int, ...], readings: R
         refractory=_whole(name, readings.numbers("refractory", name, 0, size)),
     )  # fmt: skip
     return Neurons(population, gain, current="tau_syn" in p)
+
+
+def _check_multi(name: str, node: nir.NIRNode, readings: Readings) -> None:
+    """Several spikes a tick take several thresholds from the potential: refuse what has none, or another reset."""
+    if kind(node) == "Threshold":
+        raise NetworkError(
+            f"node {name} (Threshold): fire multi, and it has no potential that spikes subtract from: give the other "
+            "nodes metadata spikeloom.fire in place of the argument"
+        )
+    if (reset := readings.choice("reset", name)) != "subtract":
+        raise NetworkError(
+            f'node {name} ({kind(node)}): fire multi, whose spikes each take a threshold: give reset="subtract", not '
+            f"{reset!r}"
+        )
 
 
 def _whole(name: str, values: np.ndarray) -> np.ndarray:

@@ -20,8 +20,9 @@ from spikeloom.contract.neuron import Reset
 
 Matrix: TypeAlias = "np.ndarray | sparse.csr_array"
 
-FIRES = (">", ">=")
-"""Comparisons of the potential with the threshold."""
+FIRES = (">", ">=", "multi")
+"""Comparisons of the potential with the threshold. ``multi``: a spike for each threshold in the potential, as sinabs
+does: ``trunc(v / theta)`` of them where ``v >= theta``, each of which takes one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class FloatPopulation:
         v_min: floor of the potential.
         bias: added to the potential each tick; ``bias_u``: to the current.
         refractory: ticks of silence after a spike.
-        fire: ``>`` or ``>=``.
+        fire: ``>``, ``>=`` or ``multi``, see :data:`FIRES`.
     """
 
     name: str
@@ -123,6 +124,27 @@ class FloatPopulation:
                 raise NetworkError(f"population {self.name}: {name} of neuron {at} is {value[at]}, must be 0 to 1")
         if self.fire not in FIRES:
             raise NetworkError(f"population {self.name}: fire must be one of {FIRES}, not {self.fire!r}")
+        if self.multi:
+            self._check_multi()
+
+    @property
+    def multi(self) -> bool:
+        """Whether a neuron may send several spikes in a tick."""
+        return self.fire == "multi"
+
+    def _check_multi(self) -> None:
+        where = f"population {self.name}: fire multi"
+        if self.reset is not Reset.SUBTRACT:
+            raise NetworkError(f"{where}: each spike takes a threshold from the potential: it needs reset subtract")
+        theta, v_sub = np.asarray(self.theta), np.asarray(self.v_sub)
+        for at in np.flatnonzero(~((theta > 0) & np.isfinite(theta)))[:1]:
+            raise NetworkError(f"{where}: theta of neuron {at} is {theta[at]:g}, must be positive")
+        for at in np.flatnonzero(v_sub != theta)[:1]:
+            raise NetworkError(
+                f"{where}: a spike of neuron {at} subtracts {v_sub[at]:g}, and must subtract its theta, {theta[at]:g}"
+            )
+        if np.any(self.refractory):
+            raise NetworkError(f"{where}: a neuron that sends several spikes in a tick has no refractory time")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -160,6 +160,8 @@ def _parameters(population: Population, s: Slice, core: CoreConfig) -> dict[str,
     if core.adaptive:
         values |= {n: getattr(population, n)[s.grid.neurons()] for n in ("gamma", "step")}
         values["adaptation"] = np.array(int(population.adaptation))
+    if core.spike_bits:
+        values["spike_bits"] = np.array(population.spike_bits)
     if core.numerics.profile is Profile.LOIHI:
         values["weight_exponent"] = np.array(population.weight_exponent)
     return values

@@ -56,11 +56,13 @@ def beyond(network: QuantisedNetwork) -> list[str]:
     lines = []
     for p in network.populations:
         spiking, a = _spiking(network, p), _integers(p)
+        threshold = _threshold(p)
         found = {
             f"reset {_reset_name(p.reset)}": spiking and p.reset is not Reset.VALUE and bool(a["beta"].any()),
             "v_min": bool((a["v_min"] > low).any()),
             "refractory": spiking and bool(a["refractory"].any()),
-            "v_sub other than the threshold": spiking and _subtracts(p) and bool((a["v_sub"] != a["theta"]).any()),
+            "v_sub other than the threshold": spiking and _subtracts(p) and bool((a["v_sub"] != threshold).any()),
+            f"up to {p.max_count} spikes a tick": p.graded,
             "decays, rounded after each tick": any(((x > 0) & (x < DECAY_ONE)).any() for x in (a["alpha"], a["beta"])),
         }
         known = (*IN_FIELDS, "v_min", "v_sub", "refractory", "bias_u")
@@ -131,8 +133,9 @@ class _Export:
         filtered = bool(a["alpha"].any())
         leak = (a["bias"] if filtered else a["bias"] + a["bias_u"]) * tau / self.dt
         v = {"r": tau / self.dt, "v_leak": leak}
-        fires = {"v_threshold": a["theta"], "v_reset": a["v_reset"]} if spiking else {}
+        fires = {"v_threshold": _threshold(p), "v_reset": a["v_reset"]} if spiking else {}
         metadata = {"reset": _reset_name(p.reset), **{n: value for n, value in a.items() if n not in IN_FIELDS}}
+        metadata |= {"fire": "multi"} if p.graded else {}
         kind, fields = "LIF" if spiking else "LI", {"tau": tau, **v, **fires}
         if filtered:
             kind = f"Cuba{kind}"
@@ -231,6 +234,11 @@ def _spiking(network: QuantisedNetwork, p: Population) -> bool:
 def _integers(p: Population) -> dict[str, np.ndarray]:
     """The parameters of a population, ``(size,)`` each."""
     return {name: np.asarray(getattr(p, name)) for name in Population.ARRAYS}
+
+
+def _threshold(p: Population) -> np.ndarray:
+    """What the comparison is with: neurons that send several spikes fire at it, all others above it."""
+    return np.asarray(p.v_sub if p.graded else p.theta)
 
 
 def _subtracts(p: Population) -> bool:

@@ -44,7 +44,7 @@ def load(
         dt: length of a tick, in the unit of the file's time constants.
         decay: ``euler``, ``exact`` or ``exact_decay``, see :data:`.readings.DECAYS`.
         reset: ``value`` (to ``v_reset``), ``subtract``, ``subtract_delayed`` (snnTorch's default) or ``none``.
-        fire: ``>`` or ``>=``.
+        fire: ``>``, ``>=``, or ``multi``: several spikes a tick, sinabs' rule, see :data:`.graph.FIRES`.
         delay: ``loop`` or ``synapse``, see :data:`.readings.DELAYS`.
 
     Raises:

@@ -57,7 +57,8 @@ def _network(graph: nir.NIRGraph) -> tuple[QuantisedNetwork, float]:
     exponents = {}
     for p in manifest["populations"]:
         size = int(np.prod(p["shape"]))
-        arrays |= {f"population/{p['name']}/{k}": v for k, v in _population(graph.nodes[p["name"]], size, dt).items()}
+        found = _population(graph.nodes[p["name"]], size, dt, p["spike_bits"] > 0)
+        arrays |= {f"population/{p['name']}/{k}": v for k, v in found.items()}
         exponents[p["name"]] = manifest["numerics"]["fraction_bits"] + p["weight_exponent"]
     for n, (e, name) in enumerate(zip(manifest["projections"], names["weights"], strict=True)):
         arrays[f"projection/{n}"] = _whole(graph.nodes[name].weight * 2.0 ** -exponents[e["target"]])
@@ -69,8 +70,8 @@ def _network(graph: nir.NIRGraph) -> tuple[QuantisedNetwork, float]:
     return QuantisedNetwork.from_arrays(arrays), dt
 
 
-def _population(node: nir.NIRNode, size: int, dt: float) -> dict[str, np.ndarray]:
-    """The integers of a neuron node, ``(size,)`` each."""
+def _population(node: nir.NIRNode, size: int, dt: float, graded: bool) -> dict[str, np.ndarray]:
+    """The integers of a neuron node, ``(size,)`` each; those of a graded one fire at the threshold, not above it."""
     told = {name: node.metadata.get(f"spikeloom.{name}") for name in Population.ARRAYS}
     tau = getattr(node, "tau_mem", getattr(node, "tau", None))
     beta = _decay(tau, dt) if tau is not None else np.full(size, 0 if isinstance(node, nir.Threshold) else DECAY_ONE)
@@ -81,7 +82,7 @@ def _population(node: nir.NIRNode, size: int, dt: float) -> dict[str, np.ndarray
         bias = bias - bias_u
     threshold = getattr(node, "v_threshold", getattr(node, "threshold", told["theta"]))
     return {
-        "alpha": _whole(alpha), "beta": _whole(beta), "theta": _whole(_numbers(threshold, size)),
+        "alpha": _whole(alpha), "beta": _whole(beta), "theta": _whole(_numbers(threshold, size)) - graded,
         "v_reset": _whole(_numbers(getattr(node, "v_reset", told["v_reset"] or 0), size)),
         "bias": _whole(bias), "bias_u": _whole(bias_u),
         **{name: _whole(_numbers(told[name], size)) for name in told if name not in (*IN_FIELDS, "bias_u")},

@@ -10,9 +10,9 @@ from ..contract.network import QuantisedNetwork
 def accumulator_bounds(network: QuantisedNetwork) -> dict[str, np.ndarray]:
     """Least and largest sum of one tick, whatever spikes come: ``int64 (2, size)`` a population."""
     bounds = {p.name: np.zeros((2, p.size), dtype=np.int64) for p in network.populations}
-    counts = {i.name: i.max_count for i in network.inputs}
+    counts = {end.name: end.max_count for end in network.ends}
     for edge in network.projections:
-        count = counts.get(edge.source, 1)
+        count = counts[edge.source]
         weights = edge.weights.astype(np.int64) if edge.plain else network.matrix(edge)
         total, size = weights.sum(axis=1), abs(weights).sum(axis=1)
         bounds[edge.target][0] += (total - size) // 2 * count

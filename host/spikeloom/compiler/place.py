@@ -11,7 +11,7 @@ from ..contract.config import PAYLOAD_BITS_MAX, ArrayConfig, CoreConfig, bits_fo
 from ..contract.errors import FitError
 from ..contract.fabric import HOST
 from ..contract.grid import Grid
-from ..contract.network import InputKind, Projection, QuantisedNetwork
+from ..contract.network import Projection, QuantisedNetwork
 from ..image import NO_KEY, Slice
 from .pieces import Piece, cut, entries_needed, in_space, joined, reaches, walks_sparsely, whole
 from .schedule import Schedule
@@ -225,7 +225,7 @@ def _check_inputs(network: QuantisedNetwork, config: ArrayConfig) -> None:
                 f"input {i.name}: has indices up to {sources - 1}, index_bits = {config.index_bits} hold "
                 f"{1 << config.index_bits}: raise index_bits to {bits_for(sources)}"
             )
-        if i.kind is InputKind.GRADED and i.max_count >= 1 << config.payload_bits:
+        if i.graded and i.max_count >= 1 << config.payload_bits:
             raise FitError(
                 f"input {i.name}: is graded with values up to {i.max_count}, payload_bits = {config.payload_bits} hold "
                 f"{(1 << config.payload_bits) - 1}: raise payload_bits to {i.max_count.bit_length()}"
@@ -239,6 +239,12 @@ def _check_totals(network: QuantisedNetwork, config: ArrayConfig, pieces: dict[s
         if population.adapts and not core.adaptive:
             raise FitError(
                 f"population {population.name}: its neurons adapt, and those of this array do not: set adaptive = True"
+            )
+        if population.spike_bits > core.spike_bits:
+            raise FitError(
+                f"population {population.name}: its neurons send up to {population.max_count} spikes in a tick, and "
+                f"this array's cores have spike_bits = {core.spike_bits}: set spike_bits = {population.spike_bits}, "
+                "and payload_bits to as many at least",
             )
     for edge in network.projections:
         if walks_sparsely(edge) and not core.sparse:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from spikeloom.contract.config import PAYLOAD_BITS_MAX
 from spikeloom.contract.errors import NetworkError
 from spikeloom.contract.geometry import matrix
 from spikeloom.contract.network import Drive, InputKind, InputPopulation, Population, Projection, QuantisedNetwork
@@ -35,6 +36,9 @@ CALIBRATION_SAMPLES = 100
 """Samples of which the float reference takes rates and extremes, at most."""
 
 SCALES = ("neuron", "layer")
+
+SPIKE_BITS = 4
+"""Of the number of spikes of one tick, where no samples tell it."""
 
 LAYER_BITS = range(1, 17)
 """Widths of the weights of one layer; what is narrower than the word is stored in it as it is."""
@@ -64,6 +68,7 @@ def quantise(
     numerics: Numerics | None = None,
     input_kind: Kinds = None,
     calibration: str | Calibration = "max",
+    spike_bits: int | None = None,
 ) -> QuantisedNetwork:
     """Integers for a network.
 
@@ -77,6 +82,8 @@ def quantise(
         input_kind: ``spikes``, ``counts`` or ``currents``, or a dict by input name.
         calibration: ``max``, ``percentile``, ``percentile:99.5``, ``mse`` or ``mse:STEPS``, see
             :class:`.calibration.Calibration`; how often spikes meet a weight is taken from the samples.
+        spike_bits: where neurons may send several spikes in a tick, they send up to ``2**spike_bits - 1``, 1 to 8; by
+            default what the samples need, and 4 without them.
 
     Returns:
         The network; its ``report`` has a ``layers`` list, and a line in ``warnings`` for all that was cut or lost.
@@ -84,7 +91,7 @@ def quantise(
     Raises:
         NetworkError: it cannot be done without an overflow or a loss that no one asked for.
     """
-    return layers_of(network, samples, weight_bits, scale, numerics, input_kind, calibration)[0]
+    return layers_of(network, samples, weight_bits, scale, numerics, input_kind, calibration, spike_bits)[0]
 
 
 def layers_of(
@@ -95,10 +102,13 @@ def layers_of(
     numerics: Numerics | None = None,
     input_kind: Kinds = None,
     calibration: str | Calibration = "max",
+    spike_bits: int | None = None,
 ) -> tuple[QuantisedNetwork, list[Layer]]:
     """As :func:`quantise`, and the layers as they were on their way."""
     if scale not in SCALES:
         raise NetworkError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    if spike_bits is not None and not 1 <= spike_bits <= PAYLOAD_BITS_MAX:
+        raise NetworkError(f"spike_bits must be 1 to {PAYLOAD_BITS_MAX}, not {spike_bits}")
     how = Calibration.of(calibration)
     chosen = _numerics(weight_bits, numerics)
     bits = _bits(network, weight_bits, chosen)
@@ -113,7 +123,7 @@ def layers_of(
     powers = source_powers(seen, given)
     layers = [
         _layer(network, p, given, currents, None if seen is None else seen[p.name], scale, chosen, bits[p.name], how,
-               powers)
+               powers, spike_bits)
         for p in network.populations
     ]  # fmt: skip
     scales = {layer.source.name: layer.scales for layer in layers}
@@ -198,11 +208,14 @@ def _layer(
     bits: int,
     calibration: Calibration,
     powers: Mapping[str, np.ndarray] | None,
+    spike_bits: int | None,
 ) -> Layer:
     edges = [e for e in network.into(p.name) if e.source not in currents]
     must_hold = np.zeros(p.size)
     if seen is not None and not p.spiking and bits > 2:
         must_hold = np.maximum(must_hold, np.maximum(seen.v_high, -seen.v_low))
+    if seen is not None and p.multi and bits > 2:  # several thresholds high
+        must_hold = np.maximum(must_hold, seen.v_high)
     into = network.into(p.name)
     driven = [(given[e.source], network.matrix(e)) for e in into if e.source in currents and given is not None]
     if driven:
@@ -212,7 +225,7 @@ def _layer(
     return Layer(
         source=p,
         scales=scales,
-        result=_population(p, scales.state, numerics),
+        result=_population(p, scales.state, numerics, _spike_bits(p, seen, spike_bits)),
         edges=[(e, rounded(e, shared, scales.weight, bits)) for e in edges],
         bits=bits,
         calibration=calibration,
@@ -232,7 +245,16 @@ def _peak(samples: np.ndarray, weights: Matrix) -> np.ndarray:
     return peak
 
 
-def _population(p: FloatPopulation, state: np.ndarray, numerics: Numerics) -> Population:
+def _spike_bits(p: FloatPopulation, seen: Statistics | None, told: int | None) -> int:
+    """Bits of the number of spikes that a neuron sends in one tick; 0 where it is one at most."""
+    if not p.multi:
+        return 0
+    if told is not None or seen is None:
+        return SPIKE_BITS if told is None else told
+    return min(max(1, int(seen.count.max(initial=0)).bit_length()), PAYLOAD_BITS_MAX)
+
+
+def _population(p: FloatPopulation, state: np.ndarray, numerics: Numerics, spike_bits: int) -> Population:
     """A population's parameters in state units."""
     return Population(
         name=p.name,
@@ -247,6 +269,7 @@ def _population(p: FloatPopulation, state: np.ndarray, numerics: Numerics) -> Po
         refractory=p.refractory,
         bias=_integer(p.bias, state),
         bias_u=_integer(p.bias_u, state),
+        spike_bits=spike_bits,
     )
 
 
@@ -254,8 +277,11 @@ def _theta(p: FloatPopulation, state: np.ndarray, numerics: Numerics) -> np.ndar
     """The largest potential that does not fire.
 
     ``v > x`` becomes the nearest integer. ``v >= x`` must fire at ``v = x`` if that is an integer: the largest integer
-    below ``x``, where a scale's rounding error does not count.
+    below ``x``, where a scale's rounding error does not count. With several spikes a tick the one below what each of
+    them subtracts.
     """
+    if p.multi:
+        return _integer(p.v_sub, state) - 1
     exact = _finite(p.theta) * state
     whole = np.abs(exact - np.rint(exact)) <= 1e-9 * np.maximum(1, np.abs(exact))
     below = np.where(whole, np.rint(exact), np.ceil(exact)) - 1
@@ -299,6 +325,7 @@ def _accumulator_bits(draft: QuantisedNetwork, fixed: bool) -> int:
             f"{needed} accumulator bits, and there are {most}: use fewer weight_bits than "
             f"{draft.numerics.weight_bits}" + (", a wider accumulator" if fixed and most < 24 else "")
             + (", samples with smaller counts" if any(i.max_count > 1 for i in draft.inputs) else "")
+            + (", fewer spike_bits" if any(p.graded for p in draft.populations) else "")
             + ", or fewer inputs"
         )  # fmt: skip
     return most if fixed else max(ACCUMULATOR_BITS[0], needed)

@@ -44,6 +44,7 @@ def layer_report(network: Network, layer: Layer, bounds: np.ndarray, numerics: N
         "weight_error_max": float(np.abs(error).max()) / size if size else 0.0,
         "weights_clipped": cut,
         "weights_zero": float((weights == 0).mean()) if weights.size else 0.0,
+        "spike_bits": layer.result.spike_bits,
         "theta_min": int(np.min(layer.result.theta)),
         "theta_max": int(np.max(layer.result.theta)),
         "capped": np.flatnonzero(scales.capped).tolist(),
@@ -54,6 +55,8 @@ def layer_report(network: Network, layer: Layer, bounds: np.ndarray, numerics: N
     if layer.statistics is not None:
         report["rate"] = float(layer.statistics.rate.mean())
         report["rate_max"] = float(layer.statistics.rate.max())
+        if layer.result.graded:
+            report["spikes_max"] = int(layer.statistics.count.max())
         report["v_high"] = float((layer.statistics.v_high * scales.state).max()) / numerics.state_max
         report["v_low"] = float((layer.statistics.v_low * scales.state).min()) / numerics.state_max
     return report
@@ -102,7 +105,7 @@ def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
     for name in CARRIED:
         exact, integer = np.asarray(getattr(p, name)), np.asarray(getattr(result, name))
         if name == "theta":
-            integer = integer + (p.fire == ">=")
+            integer = integer + (p.fire != ">")
         tell((exact != 0) & (integer == 0) & np.isfinite(exact), f"{name} rounded to 0")
     for name in ("alpha", "beta"):
         exact, integer = np.asarray(getattr(p, name)), np.asarray(getattr(result, name))
@@ -126,6 +129,11 @@ def warnings_of(layer: Layer, numerics: Numerics) -> list[str]:
         tell(layer.statistics.v_high * scales.state > high, "the potential saturates on these samples")
         tell(layer.statistics.v_low * scales.state < low, "the potential saturates at its low end on these samples")
         tell(layer.statistics.u_peak * scales.state > high, "the current saturates on these samples")
+        tell(
+            layer.statistics.count > result.max_count,
+            f"more than {result.max_count} spikes in a tick on these samples: the others come in later ones; raise "
+            "spike_bits",
+        )
     return lines
 
 

@@ -20,12 +20,14 @@ class Statistics:
     """What some samples do to a population, ``(size,)`` each.
 
     Attributes:
-        rate: spikes a tick.
+        rate: spikes a tick; ``power``: the mean of their square; ``count``: the most of them.
         u_peak: largest magnitude of the current.
         v_high, v_low: extremes of the potential, before the reset.
     """
 
     rate: np.ndarray
+    power: np.ndarray
+    count: np.ndarray
     u_peak: np.ndarray
     v_high: np.ndarray
     v_low: np.ndarray
@@ -35,7 +37,7 @@ def statistics(network: Network, given: dict[str, np.ndarray]) -> dict[str, Stat
     """Rates and extremes of every population on samples ``(n, ticks, size)`` of each input; keeps no tick."""
     n, ticks = next(iter(given.values())).shape[:2]
     found = {
-        p.name: Statistics(**{x: np.zeros(p.size) for x in ("rate", "u_peak", "v_high", "v_low")})
+        p.name: Statistics(**{x: np.zeros(p.size) for x in ("rate", "power", "count", "u_peak", "v_high", "v_low")})
         for p in network.populations
     }
     for first in range(0, n, BATCH):
@@ -43,6 +45,8 @@ def statistics(network: Network, given: dict[str, np.ndarray]) -> dict[str, Stat
         for _, name, state in simulate(network, part):
             s = found[name]
             s.rate[:] += state.spikes.sum(axis=0) / max(1, n * ticks)
+            s.power[:] += np.square(state.spikes, dtype=np.float64).sum(axis=0) / max(1, n * ticks)
+            np.maximum(s.count, state.spikes.max(axis=0), out=s.count)
             np.maximum(s.u_peak, np.abs(state.u).max(axis=0), out=s.u_peak)
             np.maximum(s.v_high, state.before.max(axis=0), out=s.v_high)
             np.minimum(s.v_low, state.before.min(axis=0), out=s.v_low)
@@ -50,7 +54,10 @@ def statistics(network: Network, given: dict[str, np.ndarray]) -> dict[str, Stat
 
 
 class State:
-    """States of one population for a batch, ``(n, size)`` each; ``before`` is the potential before the reset."""
+    """States of one population for a batch, ``(n, size)`` each.
+
+    ``before`` is the potential before the reset; ``spikes`` are bool, or numbers where several may come in a tick.
+    """
 
     def __init__(self, n: int, population: FloatPopulation):
         self.u = np.zeros((n, population.size))
@@ -69,6 +76,10 @@ class State:
         resting = self.refractory > 0
         fires = (v > p.theta if p.fire == ">" else v >= p.theta) & ~resting
         self.before = v
+        if p.multi:  # never rests, and always subtracts
+            counts = np.where(fires, np.trunc(v / p.theta), 0.0)
+            self.v, self.spikes = v - counts * p.v_sub, counts.astype(np.int64)
+            return
         v = np.where(resting, p.v_reset, v)
         if p.reset is Reset.VALUE:
             v = np.where(fires, p.v_reset, v)

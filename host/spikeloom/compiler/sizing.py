@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ..contract.config import INDEX_BITS_MAX, KEY_BITS_MAX, PAYLOAD_BITS_MAX, ArrayConfig, CoreConfig, bits_for
 from ..contract.errors import FitError
-from ..contract.network import InputKind, QuantisedNetwork
+from ..contract.network import QuantisedNetwork
 from ..contract.ring import Space
-from .cycles_core import ROW_CYCLES
+from .cycles_core import row_cycles
 from .mapping import build
 from .overflow import accumulator_bits_needed
 from .pieces import entries_needed, walks_sparsely
@@ -46,7 +46,7 @@ def size_array(
     check_slots(network, plan, SLOTS_MAX)
     needed = max(ACCUMULATOR_BITS_MIN, network.numerics.accumulator_bits, accumulator_bits_needed(network))
     tabled = any(entries_needed(network, p.name) for p in network.populations)
-    payload = max((i.max_count.bit_length() for i in network.inputs if i.kind is InputKind.GRADED), default=0)
+    payload = max((end.max_count.bit_length() for end in network.ends if end.graded), default=0)
     if payload > PAYLOAD_BITS_MAX:
         raise FitError(f"payload_bits: graded inputs of {payload} bits, there are {PAYLOAD_BITS_MAX} at most")
     widest = ArrayConfig(
@@ -55,6 +55,7 @@ def size_array(
             lanes=lanes, rows=4096, words=WORDS_MAX, slots=plan.slots, group=group, projections=1024,
             coordinates=3072, entries=1 << 18 if tabled else 0, parameters_per_neuron=parameters_per_neuron,
             phases=plan.phase_count, adaptive=any(p.adapts for p in network.populations),
+            spike_bits=max((p.spike_bits for p in network.populations), default=0),
             sparse=any(walks_sparsely(e) for e in network.projections),
             numerics=replace(network.numerics, accumulator_bits=min(24, needed)),
         ),
@@ -139,5 +140,5 @@ def regrouped(config: ArrayConfig) -> ArrayConfig:
     enough = (n for n in groups if core.neurons // n <= AUTO_UPDATE)
     group = next(enough, groups[-1])
     # A row's place is taken two cycles before its drain, and can be taken again three after it was given back.
-    rows = -(-(ROW_CYCLES + core.sums_latency + 5) // (core.lanes // group)) + 1
+    rows = -(-(row_cycles(core) + 5) // (core.lanes // group)) + 1
     return config.with_core(group=group, spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))

@@ -50,6 +50,8 @@ class CoreConfig:
         phases: parts of a tick, 1 to 16; with more than one the layered schedule can run.
         parameters_per_neuron: each neuron has parameters of its own; otherwise a row shares them.
         adaptive: neurons have an adaptation, see :class:`~spikeloom.contract.neuron.Adaptation`.
+        spike_bits: neurons can send up to ``2**spike_bits - 1`` spikes in a tick as one event, 0 to 8; 0 leaves the
+            divider out, each bit takes a cycle more from a row's sums to its spikes.
         event_fifo: events that wait in front of the walker, a power of two.
         spike_fifo: rows of spikes that wait in front of the emitter, a power of two.
         numerics: widths and rounding.
@@ -68,6 +70,7 @@ class CoreConfig:
     phases: int = 1
     parameters_per_neuron: bool = True
     adaptive: bool = False
+    spike_bits: int = 0
     event_fifo: int = 16
     spike_fifo: int = 16
     numerics: Numerics = field(default_factory=Numerics)
@@ -77,6 +80,7 @@ class CoreConfig:
             ("lanes", 1, 128), ("rows", 1, 4096), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
             ("sums_latency", 0, 2),
             ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, PHASES_MAX),
+            ("spike_bits", 0, PAYLOAD_BITS_MAX),
             ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
         ):  # fmt: skip
             check_range("core", name, getattr(self, name), low, high)
@@ -96,6 +100,11 @@ class CoreConfig:
     def groups(self) -> int:
         """Groups of neurons in a row: cycles that the update of a row takes."""
         return self.lanes // self.group
+
+    @property
+    def count_width(self) -> int:
+        """Bits of a lane's number of spikes in one tick."""
+        return max(1, self.spike_bits)
 
     @property
     def row_bits(self) -> int:
@@ -194,7 +203,7 @@ class CoreConfig:
 
     @property
     def parameter_layout(self) -> Layout:
-        record = parameter_layout(self.numerics, self.adaptive)
+        record = parameter_layout(self.numerics, self.adaptive, self.spike_bits)
         return record.times(self.group) if self.parameters_per_neuron else record
 
     @property
@@ -207,12 +216,17 @@ class CoreConfig:
 
     @property
     def state_layout(self) -> Layout:
-        return state_layout(self.numerics, self.adaptive).times(self.group)
+        return state_layout(self.numerics, self.adaptive, self.spike_bits).times(self.group)
+
+    @property
+    def spikes_max(self) -> int:
+        """Spikes in one cycle, at most."""
+        return ((1 << self.count_width) - 1) * self.group
 
     @property
     def saturations_max(self) -> int:
-        """Saturations in one cycle, at most: of current, potential and adaptation of each neuron of a group."""
-        return (3 if self.adaptive else 2) * self.group
+        """Saturations in one cycle, at most: of each neuron's current, potential, adaptation and number of spikes."""
+        return (2 + self.adaptive + (self.spike_bits > 0)) * self.group
 
     @property
     def accumulator_layout(self) -> Layout:
@@ -233,7 +247,7 @@ class ArrayConfig:
         key_bits: width of a key in the fabric, 1 to 10.
         index_bits: width of a neuron's index within its key, 1 to 20.
         payload_bits: width of what an event's weights are multiplied with, 0 to 8; 0 leaves the multipliers out.
-            Index and payload share 20 bits.
+            Index and payload share 20 bits. At least the core's ``spike_bits``.
         core: the core.
     """
 
@@ -252,6 +266,11 @@ class ArrayConfig:
         check_range("array", "payload_bits", self.payload_bits, 0, PAYLOAD_BITS_MAX)
         most = INDEX_BITS_MAX - self.payload_bits
         check_range("array", "index_bits", self.index_bits, 1, most)
+        if self.core.spike_bits > self.payload_bits:
+            raise ConfigError(
+                f"array: payload_bits must hold the core's spike_bits = {self.core.spike_bits}, {self.payload_bits} "
+                "do not"
+            )
 
     @property
     def cores(self) -> int:

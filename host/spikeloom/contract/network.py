@@ -19,12 +19,13 @@ from zipfile import BadZipFile
 import numpy as np
 from scipy import sparse
 
+from .config import PAYLOAD_BITS_MAX
 from .errors import ImageError, NetworkError
 from .geometry import Convolution, Pool, matrix, weights_shape
 from .neuron import EXPONENT_BITS, REFRACTORY_BITS, Adaptation, Reset
 from .numerics import DECAY_ONE, Numerics, Profile
 
-NETWORK_VERSION = 3
+NETWORK_VERSION = 4
 
 
 class InputKind(StrEnum):
@@ -59,6 +60,11 @@ class InputPopulation:
             raise NetworkError(f"input {self.name}: max_count must be at least 1, not {self.max_count}")
 
     @property
+    def graded(self) -> bool:
+        """Whether an event carries a value."""
+        return self.kind is InputKind.GRADED
+
+    @property
     def size(self) -> int:
         return prod(self.shape)
 
@@ -67,7 +73,8 @@ class InputPopulation:
 class Population:
     """Neurons of one model. Parameters are integers (see :mod:`.neuron`), scalars or arrays of ``size``, in C order.
 
-    Where ``step`` is not zero, the neurons adapt, and need a core that is ``adaptive``.
+    Where ``step`` is not zero, the neurons adapt, and need a core that is ``adaptive``. With ``spike_bits``, 1 to 8, a
+    neuron sends up to ``2**spike_bits - 1`` spikes in a tick as one event, and needs a core with at least as many.
     ``latency`` of the mapping is not here: results are in the source framework's ticks.
     """
 
@@ -87,6 +94,7 @@ class Population:
     gamma: np.ndarray | int = 0
     step: np.ndarray | int = 0
     adaptation: Adaptation = Adaptation.THRESHOLD
+    spike_bits: int = 0
 
     ARRAYS = (
         "alpha", "beta", "theta", "v_min", "v_reset", "v_sub", "refractory", "bias", "bias_u", "gamma", "step",
@@ -96,6 +104,16 @@ class Population:
     def adapts(self) -> bool:
         """Whether its spikes leave anything: otherwise there is no adaptation to decay."""
         return bool(np.any(self.step))
+
+    @property
+    def max_count(self) -> int:
+        """Spikes of one neuron in one tick, at most."""
+        return (1 << self.spike_bits) - 1 if self.spike_bits else 1
+
+    @property
+    def graded(self) -> bool:
+        """Whether an event carries a number of spikes."""
+        return self.spike_bits > 0
 
     @property
     def size(self) -> int:
@@ -130,6 +148,7 @@ class Population:
         if self.reset is Reset.SUBTRACT and np.any(self.theta < -1):
             raise NetworkError(f"population {self.name}: reset SUBTRACT needs theta >= -1, so that v cannot overflow")
         self._check_adaptation()
+        self._check_several()
         exponent = 1 << EXPONENT_BITS - 1
         if not -exponent <= self.weight_exponent < exponent:
             raise NetworkError(
@@ -138,6 +157,26 @@ class Population:
             )
         if self.weight_exponent and numerics.profile is not Profile.LOIHI:
             raise NetworkError(f"population {self.name}: weight_exponent exists in the loihi profile only")
+
+    def _check_several(self) -> None:
+        if not 0 <= self.spike_bits <= PAYLOAD_BITS_MAX:
+            raise NetworkError(
+                f"population {self.name}: spike_bits must be 0 to {PAYLOAD_BITS_MAX}, not {self.spike_bits}"
+            )
+        if not self.graded:
+            return
+        where = f"population {self.name}: several spikes a tick (spike_bits = {self.spike_bits})"
+        if self.reset is not Reset.SUBTRACT:
+            raise NetworkError(f"{where} need reset SUBTRACT, not {self.reset.name}")
+        for at in np.flatnonzero((self.v_sub < 1) | (self.theta != np.asarray(self.v_sub) - 1))[:1]:
+            raise NetworkError(
+                f"{where} need theta = v_sub - 1 and v_sub >= 1, so that each takes a threshold from the potential; "
+                f"theta of neuron {at} is {self.theta[at]}, v_sub {self.v_sub[at]}"  # type: ignore[index]
+            )
+        if np.any(self.refractory):
+            raise NetworkError(f"{where} and a refractory time exclude each other")
+        if self.adapts:
+            raise NetworkError(f"{where} and an adaptation exclude each other: the threshold must stand still")
 
     def _check_adaptation(self) -> None:
         if not self.adapts:
@@ -294,8 +333,12 @@ class QuantisedNetwork:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an input or a population."""
-        both: list[InputPopulation | Population] = [*self.inputs, *self.populations]
-        return next(p.shape for p in both if p.name == name)
+        return next(p.shape for p in self.ends if p.name == name)
+
+    @property
+    def ends(self) -> list[InputPopulation | Population]:
+        """All that a projection can come from."""
+        return [*self.inputs, *self.populations]
 
     def matrix(self, projection: Projection) -> sparse.csr_array:
         """The synapses of a projection, ``(target.size, source.size)``: an entry that is stored is one."""
@@ -345,7 +388,7 @@ class QuantisedNetwork:
                 arrays[f"population/{p.name}/{name}"] = getattr(p, name)
             populations.append({
                 "name": p.name, "shape": p.shape, "reset": int(p.reset), "weight_exponent": p.weight_exponent,
-                "adaptation": int(p.adaptation),
+                "adaptation": int(p.adaptation), "spike_bits": int(p.spike_bits),
             })  # fmt: skip
         projections, drives = [], []
         for n, e in enumerate(self.projections):

@@ -13,6 +13,12 @@ With the adaptive stage there is one more state, ``a``, and what it acts on is a
     theta is  theta + a (THRESHOLD)  or  theta + rnd(gamma * a) (FADED_THRESHOLD);  or  - a  joins v's sum (INPUT)
     a <- sat(rnd(gamma * a) + (step if s))
 
+With a divider (``spike_bits``, at most those of the core) a neuron sends several spikes in a tick, as one event with
+their number. Such a neuron has reset SUBTRACT, ``theta = v_sub - 1``, no refractory time and no adaptation; then::
+
+    s <- min(v // v_sub, 2**spike_bits - 1) if v > theta else 0
+    v <- v - s * v_sub                                         a larger quotient is a saturation, and v keeps the rest
+
 In the loihi profile ``rnd`` cuts toward zero, ``acc`` is first shifted by ``weight_exponent``, ``u`` wraps.
 """
 
@@ -56,11 +62,12 @@ class Adaptation(IntEnum):
     SUBTRACT_DELAYED beside it."""
 
 
-def parameter_layout(numerics: Numerics, adaptive: bool = False) -> Layout:
+def parameter_layout(numerics: Numerics, adaptive: bool = False, spike_bits: int = 0) -> Layout:
     """Parameters of one neuron (or, where a row shares them, of one row).
 
     ``latency`` is the number of ticks by which the neuron runs behind the input stream: it holds its state before
-    that tick, and ``NEVER`` marks an unused one.
+    that tick, and ``NEVER`` marks an unused one. ``spike_bits`` are those of the core: each neuron has its own, up to
+    that number, and one of 0 sends one spike a tick.
     """
     state = numerics.state_bits
     fields: tuple[Field, ...] = (
@@ -78,6 +85,8 @@ def parameter_layout(numerics: Numerics, adaptive: bool = False) -> Layout:
         fields += (Field("weight_exponent", EXPONENT_BITS, signed=True),)
     if adaptive:
         fields += (Field("gamma", DECAY_BITS + 1), Field("step", state, signed=True), Field("adaptation", 2))
+    if spike_bits:
+        fields += (Field("spike_bits", spike_bits.bit_length()),)
     return Layout(fields)
 
 
@@ -91,12 +100,12 @@ def bias_layout(numerics: Numerics) -> Layout:
     )
 
 
-def state_layout(numerics: Numerics, adaptive: bool = False) -> Layout:
-    """State of one neuron: current, potential, refractory ticks left, fired in the last tick; and adaptation."""
+def state_layout(numerics: Numerics, adaptive: bool = False, spike_bits: int = 0) -> Layout:
+    """State of one neuron: current, potential, refractory ticks left, spikes of the last tick; and adaptation."""
     fields: tuple[Field, ...] = (
         Field("u", numerics.state_bits, signed=True),
         Field("v", numerics.state_bits, signed=True),
         Field("r", REFRACTORY_BITS),
-        Field("s", 1),
+        Field("s", max(1, spike_bits)),
     )
     return Layout(fields + ((Field("a", numerics.state_bits, signed=True),) if adaptive else ()))

@@ -25,7 +25,7 @@ class PopulationRecord:
     """States of one population after each of its ticks, ``(samples, ticks, size)``.
 
     Attributes:
-        spikes: bool.
+        spikes: bool, or uint8 where a neuron may send several a tick.
         u, v, r, a: int32 where recorded, otherwise None.
     """
 
@@ -41,7 +41,8 @@ class Result:
     """A run, in the ticks of the source framework. With several outputs, ``spikes``, ``counts``, ``v`` are dicts.
 
     Attributes:
-        spikes: of the output, ``bool (samples, ticks, *shape)``; ``None`` where it shows potentials.
+        spikes: of the output, ``bool (samples, ticks, *shape)``, or uint8 where a neuron may send several a tick;
+            ``None`` where it shows potentials.
         counts: spikes of each output neuron, ``int64 (samples, *shape)``; ``None`` where it shows potentials.
         v: potential of an output that shows it, ``float64 (samples, ticks, *shape)``, in the source network's units
             where the network knows their scale; ``None`` where it shows spikes.
@@ -78,12 +79,17 @@ class Collector:
         self.cycles = np.zeros((samples, self.board_ticks), dtype=np.int64)
         self.counters = np.zeros((len(Counter), image.config.cores), dtype=np.int64)
         sizes = {p.name: p.size for p in network.populations}
+        self.types = {p.name: np.uint8 if p.graded else bool for p in network.populations}
         self.spikes = {p: np.zeros((samples, ticks, sizes[p]), dtype=np.uint8) for p in self.spiking.values()}
+        self.flits = dict.fromkeys(self.spikes, 0)
         fields = {p.name: {"s", *record} - {"spikes"} if record else set() for p in network.populations}
         for population in self.showing.values():
             fields[population].add("v")
         self.states = {
-            name: {f: np.zeros((samples, ticks, sizes[name]), dtype=bool if f == "s" else np.int32) for f in wanted}
+            name: {
+                f: np.zeros((samples, ticks, sizes[name]), dtype=self.types[name] if f == "s" else np.int32)
+                for f in wanted
+            }
             for name, wanted in fields.items()
             if wanted
         }
@@ -111,7 +117,8 @@ class Collector:
             neuron = self.by_index[key][np.minimum(index, s.grid.sources)]
             if (neuron < 0).any() or (tick < 0).any() or (tick >= self.ticks).any():
                 raise LinkError(f"the board sent a spike that population {s.population} cannot have made")
-            np.add.at(self.spikes[s.population], (first + sample[mine], tick, neuron), np.maximum(payload, 1))
+            self.spikes[s.population][first + sample[mine], tick, neuron] = np.maximum(payload, 1)
+            self.flits[s.population] += len(index)
             taken += len(index)
         if taken != len(replies.keys):
             raise LinkError(f"the board sent {len(replies.keys) - taken} spikes of keys that no output has")
@@ -144,9 +151,11 @@ class Collector:
             return array.reshape(self.samples, self.ticks, *network.population(population).shape)
 
         for population, times in self.spikes.items():
-            if times.max(initial=0) > 1:
+            if np.count_nonzero(times) != self.flits[population]:
                 raise LinkError(f"the board sent a spike of population {population} twice in one tick")
-        spikes = {o: shaped(p, self.spikes[p].astype(bool)) for o, p in self.spiking.items()}
+            if times.max(initial=0) > network.population(population).max_count:
+                raise LinkError(f"the board sent more spikes of population {population} than that can make in one tick")
+        spikes = {o: shaped(p, self.spikes[p].astype(self.types[p])) for o, p in self.spiking.items()}
         counts = {o: array.sum(axis=1, dtype=np.int64) for o, array in spikes.items()}
         potentials = {
             o: shaped(

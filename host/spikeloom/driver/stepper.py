@@ -9,7 +9,6 @@ import numpy as np
 from ..contract.config import INDEX_BITS_MAX
 from ..contract.errors import BoardError, ConfigError, LinkError, SampleError
 from ..contract.layout import COLUMN_BITS
-from ..contract.network import InputKind
 from ..contract.ring import Space, spaces
 from ..contract.stream import Operation, control_word, spike_words, tick_word, write_words
 from ..image import NO_KEY, Slice
@@ -61,7 +60,8 @@ class Stepper:
     def step(
         self, biases: Mapping[str, np.ndarray] | None = None, spikes: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Run a tick and give the spikes of every population that is an output, ``bool (size,)``.
+        """Run a tick and give the spikes of every population that is an output, ``bool (size,)``, or numbers where
+        several may come.
 
         ``biases`` are integers ``(size,)`` by population, which stand for its own bias from this tick on; ``spikes``
         are those of the inputs in this tick, 0, 1 or counts.
@@ -129,7 +129,7 @@ class Stepper:
             return np.zeros(0, dtype=np.uint32)
         neurons = np.flatnonzero(values)
         counts, bits = values[neurons].astype(np.int64), self.image.config.payload_bits
-        graded = self.image.network.input(name).kind is InputKind.GRADED
+        graded = self.image.network.input(name).graded
         repeat, payload = (np.ones_like(counts), counts) if graded else (counts, np.ones_like(counts))
         payload = np.repeat(payload if bits else payload * 0, repeat)
         return spike_words(key, np.repeat(self._indices[name][neurons], repeat), payload, bits)
@@ -147,15 +147,19 @@ class Stepper:
         return write_words(s.core, Space.STATE, s.row0 * core.groups * stride, words.reshape(-1))
 
     def _spikes(self, replies: Replies) -> dict[str, np.ndarray]:
-        result = {name: np.zeros(self.size[name], dtype=bool) for name in self.outputs}
-        _, indices = np.divmod(replies.indices, 1 << INDEX_BITS_MAX - self.image.config.payload_bits)
+        network = self.image.network
+        result = {
+            name: np.zeros(self.size[name], dtype=np.uint8 if network.population(name).graded else bool)
+            for name in self.outputs
+        }
+        payloads, indices = np.divmod(replies.indices, 1 << INDEX_BITS_MAX - self.image.config.payload_bits)
         taken = 0
         for key, s in self._by_key.items():
             mine = replies.keys == key
             neurons = self._by_index[key][np.minimum(indices[mine], s.grid.sources)]
             if (neurons < 0).any():
                 raise LinkError(f"the board sent a spike that population {s.population} cannot have made")
-            result[s.population][neurons] = True
+            result[s.population][neurons] = np.maximum(payloads[mine], 1)
             taken += len(neurons)
         if taken != len(replies.keys):
             raise LinkError(f"the board sent {len(replies.keys) - taken} spikes of keys that no output has")

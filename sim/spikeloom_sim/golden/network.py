@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from spikeloom.contract.errors import ConfigError
-from spikeloom.contract.network import InputKind, Projection, QuantisedNetwork
+from spikeloom.contract.network import Projection, QuantisedNetwork
 from spikeloom.contract.samples import Samples, check_biases, check_samples
 
 from .neuron import Parameters, State, Step, step
@@ -127,18 +127,17 @@ class _Model:
         self.components = components(network)
         self.parameters = {p.name: Parameters.of(p) for p in network.populations}
         self.size = {p.name: p.size for p in network.populations}
-        largest = {i.name: i.max_count for i in network.inputs if i.kind is not InputKind.CURRENTS}
-        self.graded = {i.name for i in network.inputs if i.kind is InputKind.GRADED}
-        self.synapses = [_Synapses.of(network, p, largest.get(p.source, 1)) for p in network.projections]
+        self.largest = {end.name: end.max_count for end in network.ends}
+        self.graded = {end.name for end in network.ends if end.graded}
+        self.synapses = [_Synapses.of(network, p, self.largest[p.source]) for p in network.projections]
         reach = dict.fromkeys(self.size, 0)
         for synapses in self.synapses:
             reach[synapses.target] += synapses.reach
         self.quick = {p.name for p in network.populations if possible(network.numerics, p, reach[p.name])}
-        self.largest = dict.fromkeys(self.size, 1) | largest
         shown = {network.outputs[output] for output in network.states}
         self.populations = {
             p.name: PopulationResult(
-                spikes=np.zeros((self.samples, self.ticks, p.size), dtype=bool),
+                spikes=np.zeros((self.samples, self.ticks, p.size), dtype=np.uint8 if p.graded else bool),
                 **{x: self._integers(p.size) for x in STATES if x in record or (x == "v" and p.name in shown)},
             )
             for p in network.populations

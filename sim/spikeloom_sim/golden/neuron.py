@@ -18,8 +18,8 @@ Integers: TypeAlias = np.ndarray | int
 class Parameters:
     """Parameters of the neurons of one step, by the names of the contract's records; integers or arrays of them.
 
-    Unlike a population's, ``reset``, ``weight_exponent`` and ``adaptation`` may differ from neuron to neuron, as they
-    may on a core.
+    Unlike a population's, ``reset``, ``weight_exponent``, ``adaptation`` and ``spike_bits`` may differ from neuron to
+    neuron, as they may on a core.
     """
 
     alpha: Integers = 0
@@ -36,13 +36,14 @@ class Parameters:
     gamma: Integers = 0
     step: Integers = 0
     adaptation: Integers = Adaptation.THRESHOLD
+    spike_bits: Integers = 0
 
     @classmethod
     def of(cls, population: Population) -> Parameters:
         arrays = {name: _plain(getattr(population, name)) for name in Population.ARRAYS}
         return cls(
             **arrays, reset=int(population.reset), weight_exponent=population.weight_exponent,
-            adaptation=int(population.adaptation),
+            adaptation=int(population.adaptation), spike_bits=population.spike_bits,
         )  # fmt: skip
 
     def with_bias(self, bias: np.ndarray) -> Parameters:
@@ -50,7 +51,7 @@ class Parameters:
 
 
 class State(NamedTuple):
-    """Current, potential, refractory ticks left, fired in the last tick, adaptation."""
+    """Current, potential, refractory ticks left, spikes of the last tick, adaptation."""
 
     u: np.ndarray
     v: np.ndarray
@@ -65,7 +66,10 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A state after a step, and how many of the neuron's sums (0 to 3) did not fit the state."""
+    """A state after a step, and how many of the neuron's numbers did not fit: of its sums (0 to 3) and of its spikes.
+
+    ``s`` is bool, or of neurons that may send several spikes a tick their number, uint8.
+    """
 
     u: np.ndarray
     v: np.ndarray
@@ -83,7 +87,8 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
     """One update: ``acc`` is the sum of the weights of this tick's events, before any wrap or shift.
 
     A saturation is a current that was clipped (or, in the loihi profile, wrapped), or a potential that was clipped;
-    ``v_min`` is a floor and no saturation, and the potential of a refractory neuron is held, so it counts none.
+    ``v_min`` is a floor and no saturation, and the potential of a refractory neuron is held, so it counts none. With
+    ``spike_bits`` it is one more where there are more spikes than these can tell: they stay in the potential.
     """
     p = parameters
     u, v, r = (np.asarray(x, dtype=np.int64) for x in state[:3])
@@ -108,6 +113,13 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
     spikes = fires(v, theta) & ~refractory
     after = np.where(p.reset == Reset.VALUE, p.v_reset, np.where(p.reset == Reset.SUBTRACT, v - p.v_sub, v))
     saturations = (u != current_sum).astype(np.uint8) + (clipped & ~refractory)
+    sent = spikes
+    if np.any(p.spike_bits):
+        counts, left = several(v, p.v_sub, p.spike_bits)
+        counted = spikes & (np.asarray(p.spike_bits) > 0)
+        sent = np.where(counted, counts, spikes).astype(np.uint8)
+        after = np.where(counted, left, after)
+        saturations = saturations + (counted & (left >= p.v_sub))
     a: Integers = 0
     if adapts:
         grown = faded + np.where(spikes, p.step, 0)
@@ -117,7 +129,7 @@ def step(numerics: Numerics, parameters: Parameters, state: State, acc: np.ndarr
         u=u,
         v=np.where(refractory, p.v_reset, np.where(spikes, after, v)),
         r=np.where(refractory, r - 1, np.where(spikes, p.refractory, 0)),
-        s=spikes,
+        s=sent,
         saturations=saturations,
         a=a,
     )
@@ -160,6 +172,12 @@ def limit_potential(numerics: Numerics, total: np.ndarray, v_min: Integers) -> t
 
 def fires(v: np.ndarray, theta: Integers) -> np.ndarray:
     return v > theta
+
+
+def several(v: np.ndarray, v_sub: Integers, spike_bits: Integers) -> tuple[np.ndarray, np.ndarray]:
+    """How often ``v_sub`` goes into a potential, as far as the bits can tell, and what that leaves of it."""
+    counts = np.minimum(v // np.maximum(v_sub, 1), (1 << np.asarray(spike_bits)) - 1)
+    return counts, v - counts * v_sub
 
 
 def _plain(values: np.ndarray) -> Integers:

@@ -57,6 +57,7 @@ class Neurons:
         shape = samples, p.size
         self.u, self.v, self.taken = np.zeros((3, *shape))
         self.s = np.zeros(shape, dtype=bool)
+        self.most = p.max_count if p.graded else 0
         self.none = np.zeros((samples, 1), dtype=np.uint8)
 
     def step(self, acc: np.ndarray, bias: np.ndarray | None = None) -> Updated:
@@ -78,12 +79,23 @@ class Neurons:
         saturations = saturations + self._clip(v)
         if self.v_min is not None:
             np.maximum(v, self.v_min, out=v)
+        if self.most:
+            return self._several(v, saturations)
         np.greater(v, self.theta, out=self.s)
         if self.reset is Reset.SUBTRACT:
             v -= np.multiply(self.s, self.v_sub, out=self.taken)
         elif self.reset is Reset.VALUE:
             np.copyto(v, self.v_reset, where=self.s)
         return Updated(self.u, v, 0, self.s, saturations)
+
+    def _several(self, v: np.ndarray, saturations: np.ndarray) -> Updated:
+        """The rest of a tick in which a neuron may send several spikes: a quotient that is no integer is further from
+        the next one than double precision rounds."""
+        counts = np.maximum(np.floor(np.divide(v, self.v_sub, out=self.taken), out=self.taken), 0.0)
+        np.minimum(counts, self.most, out=counts)
+        v -= counts * self.v_sub
+        more = (v >= self.v_sub).sum(axis=1, keepdims=True)
+        return Updated(self.u, v, 0, counts.astype(np.uint8), saturations + more)
 
     def _clip(self, x: np.ndarray) -> np.ndarray:
         """Clip to the state; how many values of each sample that changed, ``(samples, 1)``."""

@@ -18,7 +18,7 @@ class PopulationResult:
     """One population, after each tick: ``(samples, ticks, size)``.
 
     Attributes:
-        spikes: bool.
+        spikes: bool, or uint8 where a neuron may send several a tick.
         u, v, r, a: int32 where recorded, otherwise None.
     """
 
@@ -38,14 +38,15 @@ class GoldenResult:
     leaves the other fields None.
 
     Attributes:
-        spikes: bool ``(samples, ticks, *shape)``.
+        spikes: bool ``(samples, ticks, *shape)``, or uint8 where a neuron may send several a tick.
         counts: int64 ``(samples, *shape)``, the spikes of all ticks.
         v: float64 ``(samples, ticks, *shape)``, the potential after each tick, in the source network's units where
             the network knows their scale.
         populations: every population by name.
         saturations: int64 ``(samples,)`` by population: currents and potentials that did not fit the state.
-        events: int64 ``(samples, projections)``, in the network's order: spikes of the source of each projection.
-        synapses: int64 ``(samples, projections)``: synaptic operations, the synapses of each of those spikes, be it
+        events: int64 ``(samples, projections)``, in the network's order: spikes of the source of each projection;
+            several spikes of a neuron in one tick are one event.
+        synapses: int64 ``(samples, projections)``: synaptic operations, the synapses of each of those events, be it
             that a delay carries them beyond the last tick.
     """
 

@@ -45,7 +45,7 @@ class Stepper:
     def step(
         self, biases: Mapping[str, np.ndarray] | None = None, spikes: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Run a tick and give the spikes of every population, ``bool (size,)``.
+        """Run a tick and give the spikes of every population, ``bool (size,)``, or numbers where several may come.
 
         ``biases`` are integers ``(size,)`` by population, which stand for its own bias from this tick on; ``spikes``
         are those of the inputs in this tick, 0, 1 or counts.
@@ -59,7 +59,8 @@ class Stepper:
         for level in self.levels:
             self.saturations += level.step(self.network, slot)
             for name, part in level.parts.items():
-                result[name] = level.state.s[part]
+                fired = level.state.s[part]
+                result[name] = fired if self.network.population(name).graded else fired.astype(bool)
                 self._send(name, result[name])
         self.tick += 1
         return result
