@@ -17,6 +17,7 @@ def main() -> None:
         bench,
         bench_compile,
         bench_cycles,
+        bench_fit,
         bench_pnr,
         bench_predict,
         bench_resources,

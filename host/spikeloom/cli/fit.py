@@ -40,7 +40,7 @@ def fit(
     if samples is None:
         raise SampleError("fit: give --samples FILE.npz with spikes or x (n, ticks, ...)")
     data = open_samples(samples)
-    networks = _networks(network, data, board, bits, dt=dt, decay=decay, reset=reset, fire=fire)
+    networks = networks_of(network, data, board, bits, dt=dt, decay=decay, reset=reset, fire=fire)
     if goal not in ("rate", "area", "latency"):
         raise FitError(f"goal must be rate, area or latency, not {goal!r}")
     with status(f"fitting to {board}") as tell:
@@ -58,7 +58,7 @@ def fit(
     finish(found.to_dict(), as_json)
 
 
-def _networks(
+def networks_of(
     path: Path, data: Data, board: str, bits: list[int] | None, **readings: str | float | None
 ) -> list[QuantisedNetwork]:
     """The network in each number of bits; on a small chip narrow, and with a scale for each layer."""
