@@ -51,7 +51,7 @@ class Candidate:
         clock_mhz: what it is expected to run at.
         cycles: busy cycles of a sample; ``ticks`` of them.
         latency_ticks: by how many ticks the output runs behind the input.
-        exact: the cycles are those of whole samples, not of their first ticks.
+        exact: the cycles are those of all samples, not of the first ticks of one.
     """
 
     network: QuantisedNetwork = field(repr=False)
@@ -277,11 +277,13 @@ def _cycles(candidate: Candidate, given: Spikes, fired: Spikes, *, probe: bool) 
     """The candidate with its cycles a sample, from as many ticks of the first sample as a probe takes, or from all."""
     from spikeloom_sim.cycles import counted
 
-    ticks = next(iter(given.values())).shape[1]
+    samples, ticks = next(iter(given.values())).shape[:2]
+    whole = not probe
     if probe:
         events = sum(float(a[0].sum()) for a in [*given.values(), *fired.values()]) * candidate.config.cores**0.5
         window = int(np.clip(PROBE_EVENTS * ticks / max(1.0, events), min(4, ticks), ticks))
         given, fired = ({n: a[:1, :window] for n, a in arrays.items()} for arrays in (given, fired))
+        whole = window == ticks and samples == 1
     else:
         window = ticks
     image = compile_network(candidate.network, candidate.config, candidate.schedule)
@@ -290,7 +292,7 @@ def _cycles(candidate: Candidate, given: Spikes, fired: Spikes, *, probe: bool) 
     return replace(
         candidate,
         cycles=float(cycles) * (ticks + behind) / (window + behind),
-        ticks=ticks, latency_ticks=behind, exact=window == ticks,
+        ticks=ticks, latency_ticks=behind, exact=whole,
     )  # fmt: skip
 
 

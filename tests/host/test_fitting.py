@@ -13,6 +13,7 @@ from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.errors import ConfigError, FitError
 from spikeloom.contract.network import InputPopulation, Population, Projection, QuantisedNetwork
 from spikeloom.fitting import Candidate, pareto
+from spikeloom_sim.cycles import predicted
 
 TABLE = json.loads((Path(__file__).parents[2] / "docs" / "results" / "resources.json").read_text())["points"]
 FAMILIES = sorted(resources.fitted()["families"])
@@ -78,6 +79,17 @@ def test_goals() -> None:
     assert all(value <= limits[name] for name, value in best.used.items())
     again = sl.compile(quantised, best.config, best.schedule)
     assert again.config == best.config
+
+
+def test_cycles_of_the_best_are_those_of_all_samples() -> None:
+    """Also where the first look at a candidate covers all ticks of its one sample."""
+    quantised = network(12, 8, 3)
+    samples = (np.random.default_rng(1).random((2, 4, 12)) < 0.6).astype(np.int64)
+    samples[1] = 0
+    best = sl.fit(quantised, samples, "ulx3s_25f").best
+    each = predicted(sl.compile(quantised, best.config, best.schedule), samples).sum(axis=1)
+    assert best.exact
+    assert best.cycles == each.mean() < each[0]
 
 
 def test_what_does_not_fit_is_told_with_its_cure() -> None:

@@ -49,7 +49,12 @@ def bench_fit(
             if any(row["target"] == candidate.target and row["schedule"] == candidate.schedule for row in rows):
                 continue
             tell(f"{candidate.target}: simulation")
-            row: dict[str, Any] = {"board": board, "goal": each, "target": candidate.target, "schedule": candidate.schedule}
+            row: dict[str, Any] = {
+                "board": board,
+                "goal": each,
+                "target": candidate.target,
+                "schedule": candidate.schedule,
+            }
             row |= {"bits": candidate.config.numerics.weight_bits, "predicted": dict(candidate.used)}
             row |= _cycles(candidate, data.samples[:limit])
             tell(f"{candidate.target}: synthesis{', place and route' if route else ''}")
