@@ -1,5 +1,8 @@
 """From rows of spikes to flits, one a cycle."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import *
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -74,11 +77,14 @@ class Emitter(wiring.Component):
         fired = head.fired
         if several:
             fired = Cat(head.fired.word_select(n, core.count_width).any() for n in range(core.lanes))
-        for n in reversed(range(core.lanes)):
-            with m.If(waiting[n]):
-                m.d.comb += lowest.eq(n)
-                if several:
-                    m.d.comb += count.eq(counts.word_select(n, core.count_width))
+        # A carry chain leaves its bit alone; then it is gates in a tree, not a multiplexer a lane.
+        alone = Signal(core.lanes)
+        m.d.comb += alone.eq(waiting & ~(waiting - 1))
+        for bit in range(len(lowest)):
+            m.d.comb += lowest[bit].eq(Cat(alone[n] for n in range(core.lanes) if n >> bit & 1).any())
+        if several:
+            words = (counts.word_select(n, core.count_width) for n in range(core.lanes))
+            m.d.comb += count.eq(reduce(or_, (Mux(alone[n], word, 0) for n, word in enumerate(words))))
         # The lane that was picked, and what its row says of it. Then its flit.
         picked = Signal()
         lane = Signal.like(lowest)
@@ -96,7 +102,7 @@ class Emitter(wiring.Component):
         with m.Elif(~emissions.data.valid):
             m.d.sync += waiting.eq(0)
         with m.Elif(moves):
-            m.d.sync += waiting.eq(waiting & (waiting - 1))
+            m.d.sync += waiting.eq(waiting & ~alone)
         with m.If(moves):
             m.d.sync += [picked.eq((waiting != 0) & emissions.data.valid), lane.eq(lowest), record.eq(emissions.data)]
         with m.If(free):
