@@ -146,10 +146,8 @@ def run(
         flow = pnr.FLOWS.get(point.chip_family)
         design = pnr.synthesise(source, folder, *(((), flow.synthesis) if flow else ()))
         tell(f"{label}: place and route")
-        placed = pnr.place(
-            design, point.seed, placer=point.placer, router=point.router, device=point.device, freq=point.asked
-        )
-        figures = {**asdict(point), "freq": point.asked, "date": date.today().isoformat(), **asdict(placed)}
+        placed, asked = _place(point, design, tell)
+        figures = {**asdict(point), "freq": asked, "date": date.today().isoformat(), **asdict(placed)}
         # An older netlist of the same core is history.
         same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
         kept = {k: p for k, p in record["points"].items() if any(p.get(name) != value for name, value in same.items())}
