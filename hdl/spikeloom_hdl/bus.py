@@ -1,5 +1,7 @@
 """The local bus by which a ring node reaches the memories and registers of its core."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -7,8 +9,16 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import ADDRESS_BITS, SPACE_BITS
 
-READ_LATENCY = 4
-"""Cycles from ``valid`` to the word on ``read_data``, the same for every space."""
+from . import memories
+
+READ_LATENCY, SHARED_READ_LATENCY = 4, 3
+"""Cycles from ``valid`` to the word on ``read_data``, the same for every space: of chips whose memories have registers
+of their own, and of those whose memories share them."""
+
+
+def read_latency(platform: Any) -> int:
+    """That of a platform's chip."""
+    return SHARED_READ_LATENCY if memories.shares_registers(platform) else READ_LATENCY
 
 
 class BusSignature(wiring.Signature):
@@ -21,7 +31,7 @@ class BusSignature(wiring.Signature):
     space, address, data : ``Out(...)``
         As on the ring: :mod:`spikeloom.contract.ring`.
     read_data : ``In(32)``
-        The answer to a read, :data:`READ_LATENCY` cycles later, zero when nobody answers: answers are ored together.
+        The answer to a read, :func:`read_latency` cycles later, zero when nobody answers: answers are ored together.
     """
 
     def __init__(self) -> None:

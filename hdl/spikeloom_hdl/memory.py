@@ -10,7 +10,7 @@ from spikeloom.contract.config import bits_for
 from spikeloom.contract.ring import Geometry, Space
 
 from . import memories
-from .bus import READ_LATENCY, BusSignature
+from .bus import BusSignature, read_latency
 from .layout import struct
 
 
@@ -101,8 +101,7 @@ class RingMemory(wiring.Component):
         m.d.comb += self.data.eq(access.data)
 
         # Answers of all spaces are ored, so this one is zero unless it was asked for.
-        assert READ_LATENCY == 4
-        reads = Signal(3)
+        reads = Signal(read_latency(platform) - 1)
         asked = reads[-1]
         answer = Signal(len(bus.read_data))
         m.d.sync += [reads.eq(Cat(hit & ~bus.write, reads)), answer.eq(Mux(asked, access.answer, 0))]

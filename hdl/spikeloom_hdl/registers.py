@@ -1,6 +1,7 @@
 """Counters and registers of a core, on the bus."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -11,20 +12,20 @@ from spikeloom.contract.layout import COLUMN_BITS
 from spikeloom.contract.ring import Counter, Space
 
 from . import memories
-from .bus import READ_LATENCY, BusSignature
+from .bus import BusSignature, read_latency
 from .memories.ebr import Ebr
 
 SWEEP = 20
 """Cycles between two sweeps of a counter, at most: the bus comes between once in four cycles."""
 
 
-def answer(m: Module, bus: wiring.PureInterface, space: Space, values: list[Value]) -> Value:
+def answer(m: Module, platform: Any, bus: wiring.PureInterface, space: Space, values: list[Value]) -> Value:
     """Answer reads of a space made of registers; returns whether this cycle writes to it."""
     hit = bus.valid & (bus.space == space)
     word = Mux(
         hit & ~bus.write & (bus.address < len(values)), Array(values)[bus.address[: len(values).bit_length()]], 0
     )
-    for stage in range(READ_LATENCY):
+    for stage in range(read_latency(platform)):
         register = Signal(COLUMN_BITS, name=f"answer{stage}")
         m.d.sync += register.eq(word)
         word = register
@@ -92,8 +93,11 @@ class Counters(wiring.Component):
         m.d.comb += source.eq(turn | cleared.replicate(len(turn)))
         m.d.sync += [adding.eq(turn), read_from.eq(source), added.eq(Mux(cleared, 0, swept)), told.eq(asked)]
         m.d.comb += total.eq(self._totals(m, platform, source, read_from, adding, total) + added)
-        m.d.sync += answer.eq(Mux(told, total, 0))
-        assert READ_LATENCY == 4
+        told_total = Mux(told, total, 0)
+        if read_latency(platform) == 4:
+            m.d.sync += answer.eq(told_total)
+        else:
+            m.d.comb += answer.eq(told_total)
         m.d.comb += self.bus.read_data.eq(answer)
         return m
 
@@ -153,7 +157,7 @@ class Registers(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         values = list(self.values)
-        written = answer(m, self.bus, Space.REGISTER, values)
+        written = answer(m, platform, self.bus, Space.REGISTER, values)
         for register, (value, bits) in enumerate(zip(values, self.bits, strict=True)):
             with m.If(written & (self.bus.address == register)):
                 m.d.sync += value.eq(self.bus.data[:bits])

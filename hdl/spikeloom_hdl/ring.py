@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.ring import CORE_BITS, PACKET_LAYOUT
 
-from .bus import READ_LATENCY, BusSignature
+from .bus import BusSignature, read_latency
 from .layout import struct
 
 
@@ -30,8 +30,8 @@ class RingNode(wiring.Component):
 
     A packet leaves one cycle after it came. A write for this core is on the bus in that same cycle, and goes on, so
     that the sequencer sees it come back. A read for this core is on the bus in that cycle and stays; the same packet
-    leaves ``READ_LATENCY + 1`` cycles later, with the answer as its data. Nothing else may arrive in the meantime: the
-    sequencer has one read on the ring at a time, and no write together with it.
+    leaves a cycle more than the bus's latency later, with the answer as its data. Nothing else may arrive in the
+    meantime: the sequencer has one read on the ring at a time, and no write together with it.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ class RingNode(wiring.Component):
         m.d.comb += stays.eq(here & ~i.packet.write)
 
         # Bit n: n cycles ago a read was on the bus.
-        reading = Signal(READ_LATENCY + 1)
-        answered = reading[READ_LATENCY]
+        reading = Signal(read_latency(platform) + 1)
+        answered = reading[-1]
         m.d.sync += reading.eq(Cat(stays, reading[:-1]))
 
         m.d.sync += [bus.valid.eq(here), o.valid.eq((i.valid & ~stays) | answered)]

@@ -1,5 +1,7 @@
 """One router of the mesh: multicast by key, nothing lost."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
@@ -10,7 +12,7 @@ from spikeloom.contract.config import ArrayConfig
 from spikeloom.contract.fabric import ROUTE_LAYOUT, Port, ports_of
 from spikeloom.contract.ring import Space
 
-from .bus import READ_LATENCY, BusSignature
+from .bus import BusSignature, read_latency
 from .layout import struct
 
 
@@ -70,7 +72,7 @@ class Router(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        routes = self._routes(m)
+        routes = self._routes(m, platform)
 
         # Inputs. A set of ports is a signal with one bit for each port that exists, in the order of self.ports. There
         # is a flit in a head as long as it misses a copy; there is none in a spare without one in its head.
@@ -129,7 +131,7 @@ class Router(wiring.Component):
         m.d.comb += self.idle.eq(~here.any())
         return m
 
-    def _routes(self, m: Module) -> list[Signal]:
+    def _routes(self, m: Module, platform: Any) -> list[Signal]:
         """The route of each input's flit: a table an input, all written together."""
         bus = self.bus
         chosen = Signal()
@@ -156,7 +158,7 @@ class Router(wiring.Component):
                     m.d.comb += read.addr.eq(address)
                 answer = Signal(ROUTE_LAYOUT.width)
                 m.d.comb += answer.eq(Mux(asked, read.data, 0))
-        for n in range(1, READ_LATENCY):
+        for n in range(1, read_latency(platform)):
             delayed = Signal.like(answer, name=f"answer{n}")
             m.d.sync += delayed.eq(answer)
             answer = delayed

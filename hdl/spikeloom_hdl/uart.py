@@ -3,7 +3,6 @@
 from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.layout import COLUMN_BITS
@@ -15,14 +14,12 @@ class UartStream(wiring.Component):
     """Words of 32 bits as four bytes each, least significant first; 8 data bits, no parity, 1 stop bit.
 
     There is no framing of words: a byte lost on the line shifts all that follow. The receiver cannot hold up the other
-    end either; ``depth`` words wait for ``o``, and a word that finds no place is lost and flagged.
+    end either: a word waits on ``o`` until the next byte is complete, and if nobody took it, it is lost and flagged.
 
     Parameters
     ----------
     divisor : int
         Clock cycles a bit, at least 4.
-    depth : int
-        Words that wait for ``o``.
 
     Members
     -------
@@ -40,11 +37,10 @@ class UartStream(wiring.Component):
         Some bytes of a word have come, and not yet all.
     """
 
-    def __init__(self, divisor: int, depth: int = 16):
+    def __init__(self, divisor: int):
         if divisor < 4:
             raise ValueError(f"divisor must be at least 4, not {divisor}")
         self.divisor = divisor
-        self.depth = depth
         super().__init__(
             {
                 "rx": Out(wiring.Signature({"i": In(1, init=1)})),
@@ -66,15 +62,14 @@ class UartStream(wiring.Component):
     def _receive(self, m: Module) -> None:
         line = Signal(init=1)
         m.submodules.synchronise = FFSynchronizer(self.rx.i, line, init=1)
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=COLUMN_BITS, depth=self.depth)
-        m.d.comb += [self.o.valid.eq(fifo.r_rdy), self.o.payload.eq(fifo.r_data), fifo.r_en.eq(self.o.ready)]
 
         timer = Signal(range(self.divisor))
         bits = Signal(4)  # bits of this byte that are still to come, the stop bit too
         byte = Signal(8)
-        word = Signal(COLUMN_BITS)
         place = Signal(range(BYTES))
-        m.d.comb += [fifo.w_data.eq(Cat(word[8:], byte)), self.partial.eq(place.any())]
+        m.d.comb += self.partial.eq(place.any())
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         m.d.sync += timer.eq(Mux(timer.any(), timer - 1, self.divisor - 1))
 
         with m.FSM():
@@ -91,11 +86,12 @@ class UartStream(wiring.Component):
                 with m.If(bits != 1):
                     m.d.sync += byte.eq(Cat(byte[1:], line))
                 with m.Elif(line):
-                    m.d.sync += [word.eq(fifo.w_data), place.eq(place + 1)]
-                    m.d.comb += [
-                        fifo.w_en.eq(place == BYTES - 1),
-                        self.overflow.eq(fifo.w_en & ~fifo.w_rdy),
+                    m.d.sync += [
+                        self.o.payload.eq(Cat(self.o.payload[8:], byte)),
+                        self.o.valid.eq(place == BYTES - 1),
+                        place.eq(place + 1),
                     ]
+                    m.d.comb += self.overflow.eq(self.o.valid & ~self.o.ready)
                     m.next = "REST"
                 with m.Else():
                     m.d.comb += self.broken.eq(1)

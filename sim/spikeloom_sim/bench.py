@@ -29,6 +29,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from spikeloom_hdl.generate import systemverilog
+from spikeloom_hdl.memories import family_of
 from spikeloom_sim.toolchain import verilator_environment
 
 PERIOD = 10
@@ -59,6 +60,7 @@ def simulate(
         The caller's ``__name__``: its file is what cocotb imports, under the file's own name.
     parameters : mapping, optional
         Whatever JSON can carry, for :func:`parameter` in the tests: one module can serve several configurations.
+        ``family`` is that of the platform.
     testcase : str, optional
         Run the cocotb tests of this name only.
     seed : int, optional
@@ -78,7 +80,7 @@ def simulate(
     test_file = Path(str(sys.modules[module].__file__)).resolve()
     environment = {
         **verilator_environment(),
-        _PARAMETERS: json.dumps(dict(parameters or {})),
+        _PARAMETERS: json.dumps({"family": family_of(platform), **(parameters or {})}),
         # cocotb sets up pytest's assertions in the simulator, where plugins of other packages have no business.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }

@@ -9,7 +9,10 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 
 from spikeloom.contract.ring import Geometry, Space
-from spikeloom_hdl.bus import READ_LATENCY
+from spikeloom_hdl.bus import read_latency
+from spikeloom_hdl.memories import Chip
+
+from .bench import parameter
 
 FIELDS = ("valid", "write", "space", "address", "data")
 
@@ -26,6 +29,7 @@ class BusDriver:
     def __init__(self, dut: Any, geometry: Mapping[Space, Geometry]):
         self.dut, self.geometry = dut, geometry
         self._edge = RisingEdge(dut.clk)
+        self.latency = read_latency(Chip(parameter("family")))
 
     async def write(self, space: Space, words: np.ndarray, address: int = 0) -> None:
         """Write words, one a cycle."""
@@ -38,10 +42,10 @@ class BusDriver:
     async def read(self, space: Space, count: int, address: int = 0) -> np.ndarray:
         """Read words, one a cycle: ``uint32 (count,)``."""
         words = []
-        for n in range(count + READ_LATENCY):
+        for n in range(count + self.latency):
             self._put(valid=int(n < count), write=0, space=int(space), address=address + n)
             await self._edge
-            if n >= READ_LATENCY:
+            if n >= self.latency:
                 words.append(int(self.dut.bus__read_data.value))
         return np.array(words, dtype=np.uint32)
 

@@ -220,7 +220,7 @@ def test_yosys_synthesises(source: Path) -> None:
     cells = json.loads((source / "stat.json").read_text())["design"]["num_cells_by_type"]
     assert cells.keys() >= {"LUT4", "TRELLIS_FF", "DP16KD", "MULT18X18D", "TRELLIS_DPR16X4"}
     assert not [cell for cell in cells if re.search("LATCH", cell)]
-    assert cells["DP16KD"] >= 2  # the queue of the link
+    assert cells["DP16KD"] >= 1  # the queue of the link
 
 
 # Bitstreams.

@@ -14,7 +14,7 @@ from spikeloom.contract.network import QuantisedNetwork
 from spikeloom.contract.numerics import LOIHI, Numerics
 from spikeloom.contract.ring import Counter, Space, spaces
 from spikeloom.image import Image
-from spikeloom_hdl.bus import READ_LATENCY
+from spikeloom_hdl.bus import read_latency
 from spikeloom_hdl.core import Core
 from spikeloom_hdl.layout import struct
 from spikeloom_hdl.memories import Chip
@@ -74,6 +74,7 @@ class Bus:
 
     def __init__(self, dut):
         self.dut, self.edge = dut, RisingEdge(dut.clk)
+        self.latency = read_latency(Chip(parameter("family")))
 
     async def write(self, space: Space, address: int, words: np.ndarray) -> None:
         self._put(valid=1, write=1, space=int(space))
@@ -88,7 +89,7 @@ class Bus:
             self._put(valid=1, write=0, space=int(space), address=address + n)
             await self.edge
             self._put(valid=0)
-            await cycles(self.dut, READ_LATENCY)
+            await cycles(self.dut, self.latency)
             words.append(int(self.dut.bus__read_data.value))
         return np.array(words, dtype=np.uint32)
 

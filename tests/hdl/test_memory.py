@@ -10,7 +10,6 @@ from cocotb.triggers import RisingEdge
 
 from spikeloom.contract.layout import Field, Layout
 from spikeloom.contract.ring import Geometry, Space
-from spikeloom_hdl.bus import READ_LATENCY
 from spikeloom_hdl.layout import struct
 from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.memory import RingMemory
@@ -90,7 +89,7 @@ async def the_bus_reads_what_it_wrote(dut) -> None:
     model, bus, rng = await begin(dut)
     size = model.geometry.depth * model.geometry.stride
     assert (await bus.read(SPACE, size) == model.words.reshape(-1)).all()
-    due: list[int] = [0] * READ_LATENCY
+    due: list[int] = [0] * bus.latency
     edge = RisingEdge(dut.clk)
     dut.enable.value = 0
     for _ in range(600):

@@ -2,7 +2,6 @@
 
 from amaranth import *
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig
@@ -17,6 +16,7 @@ from spikeloom.contract.stream import (
 
 from ..array import Array
 from ..layout import struct
+from ..queue import Queue
 from ..uart import UartStream
 
 SILENCE_BITS = 1 << 14
@@ -59,24 +59,22 @@ class UartTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         restart = Signal()
-        uart = UartStream(self.divisor, depth=4)
+        uart = UartStream(self.divisor)
         array = Array(self.config)
         m.submodules.uart = ResetInserter(restart)(uart)
         m.submodules.array = ResetInserter(restart)(array)
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=COLUMN_BITS, depth=LINK_WINDOW)
+        m.submodules.queue = queue = Queue(COLUMN_BITS, LINK_WINDOW)
         m.d.comb += [uart.rx.i.eq(self.rx), self.tx.eq(uart.tx.o)]
 
         # From the line into the array.
         lost = Signal(ARGUMENT_BITS)
         m.d.comb += [
             uart.o.ready.eq(1),
-            fifo.w_data.eq(uart.o.payload),
-            fifo.w_en.eq(uart.o.valid & ~self.deaf),
-            array.rx.payload.eq(fifo.r_data),
-            array.rx.valid.eq(fifo.r_rdy),
-            fifo.r_en.eq(array.rx.ready),
+            queue.i.payload.eq(uart.o.payload),
+            queue.i.valid.eq(uart.o.valid & ~self.deaf),
         ]
-        with m.If(uart.o.valid & (self.deaf | ~fifo.w_rdy) & ~lost.all()):
+        wiring.connect(m, queue.o, array.rx)
+        with m.If(uart.o.valid & (self.deaf | ~queue.i.ready) & ~lost.all()):
             m.d.sync += lost.eq(lost + 1)
 
         # Silence: nothing comes, nothing goes.
@@ -95,12 +93,12 @@ class UartTop(wiring.Component):
 
         with m.FSM():
             with m.State("LISTEN"):
-                overrun = fifo.w_en & ~fifo.w_rdy
+                overrun = queue.i.valid & ~queue.i.ready
                 with m.If(overrun | uart.broken | (uart.partial & ~silence.any())):
                     m.next = "DEAF"
             with m.State("DEAF"):
                 m.d.comb += self.deaf.eq(1)
-                with m.If(~silence.any() & ~fifo.r_rdy):
+                with m.If(~silence.any() & ~queue.o.valid):
                     m.d.comb += restart.eq(1)
                     m.next = "REPORT"
             with m.State("REPORT"):

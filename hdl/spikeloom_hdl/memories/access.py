@@ -63,7 +63,8 @@ class Access:
     hides :
         It reads, but another column: this one is to read as zero, so that columns can be ored.
     answer :
-        Driven by the memory: the word that was asked for two cycles ago; anything if none was.
+        Driven by the memory: the word that was asked for two cycles ago (one, where registers are shared); anything if
+        none was.
     """
 
     def __init__(self, shape: Shape, address_bits: int, columns: int):

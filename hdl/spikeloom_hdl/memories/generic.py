@@ -12,10 +12,13 @@ from spikeloom.contract.layout import COLUMN_BITS
 from .access import Access, Piece, Shape, join, pieces
 
 
-def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | None = None) -> None:
+def build(
+    m: Module, shape: Shape, access: Access, platform: Any, style: str | None = None, at_once: bool = False
+) -> None:
     """A RAM of one read and one write port a piece; core and bus share them.
 
-    ``style`` is what Yosys knows as ``ram_style``: ``block`` or ``distributed``.
+    ``style`` is what Yosys knows as ``ram_style``: ``block`` or ``distributed``. ``at_once``: the answer to the bus has
+    no register of its own.
     """
     attributes: dict[str, Any] = {"no_rw_check": 1} | ({"ram_style": style} if style else {})
     read_values = []
@@ -54,7 +57,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any, style: str | N
     if shape.immediate:
         _gather(m, access, read_values)
     else:
-        join(m, access, shape, read_values)
+        join(m, access, shape, read_values, late=at_once)
 
 
 def _gather(m: Module, access: Access, read: list[tuple[Piece, Value]]) -> None:

@@ -29,11 +29,11 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     if not (shape.fast or shape.writable) and shape.depth > LARGE_DEPTH:
         _large(m, shape, access)
     elif not shape.writable and shape.depth <= REGISTERS_DEPTH:
-        generic.build(m, shape, access, platform, style="registers")
+        generic.build(m, shape, access, platform, style="registers", at_once=True)
     elif shape.depth <= max(DEPTHS.values()):
         _block(m, shape, access)
     else:
-        generic.build(m, shape, access, platform, style="block")
+        generic.build(m, shape, access, platform, style="block", at_once=True)
 
 
 def _large(m: Module, shape: Shape, access: Access) -> None:
@@ -80,7 +80,7 @@ def _block(m: Module, shape: Shape, access: Access) -> None:
 
 
 def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, Value]]) -> None:
-    """To the core the words, or zeros; to the bus the column that it asked for, a cycle behind the RAMs."""
+    """To the core the words, or zeros; to the bus the column that it asked for."""
     zeroed = Signal()
     with m.If(access.zero):
         m.d.sync += zeroed.eq(1)
@@ -97,7 +97,7 @@ def _connect(m: Module, shape: Shape, access: Access, words: list[tuple[Piece, V
     for piece, word in words:
         access.give(m, piece, Mux(zeroed, 0, word[: piece.width]))
         m.d.comb += answers[piece.column][piece.shift : piece.shift + piece.width].eq(word)
-    m.d.sync += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
+    m.d.comb += access.answer.eq(Array([*answers, *padding])[asked] if columns > 1 else answers[0])
 
 
 class Delays:

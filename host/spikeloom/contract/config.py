@@ -13,7 +13,7 @@ from .layout import Field, Layout
 from .neuron import bias_layout, parameter_layout, state_layout
 from .numerics import Numerics
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of everything in this package that a board and a host must agree on."""
 
 KEY_BITS_MAX = 10

@@ -36,7 +36,7 @@ ARGUMENT_BITS = 24
 MAGIC = 0x5B1C_E100 | FORMAT_VERSION
 """First word of the answer to a query: the project and the format's version."""
 
-LINK_WINDOW = 1024
+LINK_WINDOW = 512
 """Words that a board behind a link without flow control holds until the array takes them."""
 
 ACCESS_MAX = (1 << COUNT_BITS) - 1
