@@ -14,6 +14,10 @@ from .memory import RingMemory
 from .multiplier import Multiplier
 from .stage import Skid
 
+REGISTERS = ("asked", "key", "known", "sought", "read", "opened", "looked", "coordinate", "value", "entry", "found")
+WAITING = ("key", "sought", "looked", "entry")
+"""Those in which something waits for the second cycle of a memory or a multiplier; with ``short`` it takes one."""
+
 
 class Walker(wiring.Component):
     """Looks up the projections of each event and visits their weight words, one a cycle.
@@ -25,11 +29,12 @@ class Walker(wiring.Component):
                                   each projection            each coordinate
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
-    is there together with the register after the next one. They move together, and stand while
-    :class:`Loops` takes no more, a cycle behind it: ``found`` can be kept. ``known`` stays for each projection of its
-    key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes as many cycles
-    as it has coordinates, and walks that are as long as that follow each other without a gap. An event without
-    synapses costs no visit. Latency from an event to its first visit: 12 cycles and one for each coordinate.
+    is there together with the register after the next one. With ``short`` it is the next one: those of
+    :data:`WAITING` are left out. They move together, and stand while :class:`Loops` takes no more, a cycle behind it:
+    ``found`` can be kept; with ``short`` in the same cycle. ``known`` stays for each projection of its key, ``opened``
+    for each coordinate of its projection, with all behind them: so a projection takes as many cycles as it has
+    coordinates, and walks that are as long as that follow each other without a gap. An event without synapses costs no
+    visit. Latency from an event to its first visit: 12 cycles (with ``short`` 8) and one for each coordinate.
 
     Members
     -------
@@ -74,12 +79,26 @@ class Walker(wiring.Component):
         share(m, self.bus, [memory.bus for memory in memories])
         m.submodules.loops = loops = Loops(config)
         wiring.connect(m, loops.visits, wiring.flipped(self.visits))
-        m.submodules.skid = skid = Skid(turn_layout(config))
-        wiring.connect(m, skid.o, loops.turns)
+        # What moves on: all registers, unless the loops take no more. With a skid in front of them that is a register.
+        turn = Signal(turn_layout(config))
+        turn_valid, turn_ready = Signal(), Signal()
+        kept = Const(0)  # a turn that waits in the skid
+        if core.short:
+            m.d.comb += [
+                loops.turns.p.eq(turn), loops.turns.valid.eq(turn_valid),
+                turn_ready.eq(~turn_valid | loops.turns.ready),
+            ]  # fmt: skip
+        else:
+            m.submodules.skid = skid = Skid(turn_layout(config))
+            wiring.connect(m, skid.o, loops.turns)
+            m.d.comb += [skid.i.p.eq(turn), skid.i.valid.eq(turn_valid), turn_ready.eq(skid.i.ready)]
+            kept = skid.o.valid
 
-        names = ("asked", "key", "known", "sought", "read", "opened", "looked", "coordinate", "value", "entry", "found")
+        names = [name for name in REGISTERS if not (core.short and name in WAITING)]
+        front = {name: names[names.index(name) - 1] for name in names[1:]}
         valid = {name: Signal(name=f"{name}_valid") for name in names}
         event = struct(config.flit_layout)
+        events = {name: Signal(event, name=name) for name in names[: names.index("opened") + 1]}
 
         # Which registers move in this cycle: all, or those in front of the one that has more to give.
         move, open_next, take_next = Signal(), Signal(), Signal()
@@ -87,30 +106,29 @@ class Walker(wiring.Component):
         coordinates_left = Signal(2)
         last_projection, last = Signal(), Signal()  # registers: all registers wait for what is made of them
         m.d.comb += [
-            move.eq(skid.i.ready),
+            move.eq(turn_ready),
             open_next.eq(move & (~valid["opened"] | last)),
             take_next.eq(open_next & (~valid["known"] | last_projection)),
         ]
 
-        # asked: the event came in, and its key's record was asked for.
-        asked = Signal(event)
+        # asked: the event came in, and its key's record was asked for. In front of known the record is here.
+        # known: it is good; one projection after the other is asked for.
         m.d.comb += [
             self.events.ready.eq(take_next),
             keys.address.eq(self.events.p.key),
             keys.enable.eq(take_next),
         ]
-        # key: the record is here. known: it is good; one projection after the other is asked for.
-        key = Signal(event)
         record = keys.data
         good = Signal()
-        known = Signal(event)
         projection = Signal(core.projection_bits)
-        m.d.comb += good.eq((record.count != 0) & (key.index < record.sources))
+        looked_for = front["known"]
+        m.d.comb += good.eq((record.count != 0) & (events[looked_for].index < record.sources))
         with m.If(take_next):
+            m.d.sync += [valid["asked"].eq(self.events.valid), events["asked"].eq(self.events.payload)]
+            for name in names[1 : names.index("known") + 1]:
+                m.d.sync += [valid[name].eq(valid[front[name]]), events[name].eq(events[front[name]])]
             m.d.sync += [
-                valid["asked"].eq(self.events.valid), asked.eq(self.events.payload),
-                valid["key"].eq(valid["asked"]), key.eq(asked),
-                valid["known"].eq(valid["key"] & good), known.eq(key),
+                valid["known"].eq(valid[looked_for] & good),
                 projection.eq(record.first), projections_left.eq(record.count), last_projection.eq(record.count == 1),
             ]  # fmt: skip
         with m.Elif(open_next & valid["known"]):
@@ -118,18 +136,16 @@ class Walker(wiring.Component):
             m.d.sync += last_projection.eq(projections_left == 2)
         m.d.comb += [projections.address.eq(projection), projections.enable.eq(open_next)]
 
-        # sought: the projection's record is on its way. read: it is here.
-        # opened: one coordinate after the other is asked for.
-        sought, read = Signal(event), Signal(event)
-        opened = Signal(event)
+        # read: the projection's record is here. opened: one coordinate after the other is asked for.
+        opened = events["opened"]
         descriptor = Signal(struct(core.projection_layout))
         coordinate = Signal(core.coordinate_bits)
         first = Signal()
         with m.If(open_next):
+            for name in names[names.index("known") + 1 : names.index("opened") + 1]:
+                m.d.sync += [valid[name].eq(valid[front[name]]), events[name].eq(events[front[name]])]
             m.d.sync += [
-                valid["sought"].eq(valid["known"]), sought.eq(known),
-                valid["read"].eq(valid["sought"]), read.eq(sought),
-                valid["opened"].eq(valid["read"]), opened.eq(read), descriptor.eq(projections.data),
+                descriptor.eq(projections.data),
                 coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
                 last.eq(~projections.data.count[1]),
             ]  # fmt: skip
@@ -143,33 +159,30 @@ class Walker(wiring.Component):
         passenger |= {"delay": descriptor.delay, "sparse": descriptor.sparse}
         if config.payload_bits:
             passenger["payload"] = opened.payload
-        for stage in names[names.index("looked") :]:
+        starts, index = first, opened.index
+        for stage in names[names.index("opened") + 1 :]:
             carried = {
                 name: Signal(Value.cast(value).shape(), name=f"{stage}_{name}") for name, value in passenger.items()
             }
             with m.If(move):
-                m.d.sync += valid[stage].eq(valid[names[names.index(stage) - 1]])
+                m.d.sync += valid[stage].eq(valid[front[stage]])
                 m.d.sync += [carried[name].eq(passenger[name]) for name in carried]
             if stage == "looked":
-                starts = carried["first"]
+                starts, index = carried["first"], Signal.like(opened.index, name="looked_index")
+                with m.If(move):
+                    m.d.sync += index.eq(opened.index)
             passenger = carried
 
         # coordinate: its record is here, and what the coordinates before it have left of the index.
-        index = Signal(config.index_bits)
         rest = Signal(config.index_bits)
         part = coordinates.data
         with m.If(move):
-            m.d.sync += [
-                index.eq(opened.index),
-                rest.eq(Mux(starts, index, rest >> part.bits)),
-            ]
+            m.d.sync += rest.eq(Mux(starts, index, rest >> part.bits))
 
         # value: its bits alone. entry: the product is here, and the entry on its way.
         value = Signal(config.index_bits)
         of_value = Signal(part.shape())
-        of_entry = Signal(part.shape())
         next_value = Signal.like(value)
-        m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
         mask = Signal(config.index_bits)  # a table: comparisons would become carry chains
         with m.Switch(part.bits):
             for bits in range(1, config.index_bits):
@@ -179,21 +192,26 @@ class Walker(wiring.Component):
                 m.d.comb += mask.eq(0)
             with m.Default():
                 m.d.comb += mask.eq(-1)
-        m.d.comb += [
-            next_value.eq(rest & mask),
-            multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
-        ]  # fmt: skip
+        m.d.comb += next_value.eq(rest & mask)
         with m.If(move):
-            m.d.sync += [value.eq(next_value), of_value.eq(part), of_entry.eq(of_value)]
+            m.d.sync += [value.eq(next_value), of_value.eq(part)]
 
         # found: what the coordinate gives, by one way or the other.
-        turn = skid.i.p
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
-        with m.If(move):
-            m.d.sync += [found.eq(of_entry), found_product.eq(multiplier.product)]
+        if core.short:
+            with m.If(move):
+                m.d.sync += [found.eq(of_value), found_product.eq(value * of_value.scale)]
+        else:
+            m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
+            of_entry = Signal(part.shape())
+            m.d.comb += [
+                multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
+            ]  # fmt: skip
+            with m.If(move):
+                m.d.sync += [of_entry.eq(of_value), found.eq(of_entry), found_product.eq(multiplier.product)]
         m.d.comb += [
-            skid.i.valid.eq(valid["found"]),
+            turn_valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),
             turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step), turn.unknown.eq(0),
             *(turn[name].eq(carried) for name, carried in passenger.items()),
@@ -212,7 +230,7 @@ class Walker(wiring.Component):
         m.d.comb += [
             self.synapses.eq(loops.synapses),
             self.refused.eq(no_key + loops.refused),
-            self.idle.eq(~Cat(*valid.values(), skid.o.valid, loops.busy, no_key).any()),
+            self.idle.eq(~Cat(*valid.values(), kept, loops.busy, no_key).any()),
         ]
-        m.d.sync += no_key.eq(take_next & valid["key"] & ~good)
+        m.d.sync += no_key.eq(take_next & valid[looked_for] & ~good)
         return m

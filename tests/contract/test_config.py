@@ -12,17 +12,17 @@ from spikeloom.contract.errors import ConfigError, SpikeloomError
 from spikeloom.contract.numerics import DEFAULT, EXACT, LOIHI, SMALL, Numerics, Profile
 from spikeloom.contract.ring import ADDRESS_BITS, Space, spaces
 
-BASE = ArrayConfig(payload_bits=2, core=CoreConfig(entries=9, numerics=Numerics(fraction_bits=6)))
+BASE = ArrayConfig(payload_bits=2, core=CoreConfig(entries=9, sums_latency=1, numerics=Numerics(fraction_bits=6)))
 
 CHANGED = {
     Numerics: {
         "profile": Profile.LOIHI, "weight_bits": 4, "fraction_bits": 5, "accumulator_bits": 17, "state_bits": 23,
     },
     CoreConfig: {
-        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "sums_latency": 1, "projections": 17,
+        "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "sums_latency": 2, "projections": 17,
         "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
         "parameters_per_neuron": False, "adaptive": True, "spike_bits": 2, "event_fifo": 32, "spike_fifo": 32,
-        "numerics": EXACT,
+        "short": True, "numerics": EXACT,
     },
     ArrayConfig: {
         "width": 2, "height": 3, "key_bits": 7, "index_bits": 13, "payload_bits": 3, "core": CoreConfig(lanes=4),

@@ -180,12 +180,13 @@ FULL = pytest.mark.full
 ONE = {"words": 4, "coordinates": 3, "projections": 1}
 CONFIGS = {
     "quick": (1, {"core": {"coordinates": 1, "projections": 1}, "index_bits": 1}),
+    "short": (1, {"core": ONE | {"short": True}}),
     "products": (1, {"core": ONE}),
     "tables": (1, {"core": ONE | {"entries": 4}}),
     "2 projections": (1, {"core": {"coordinates": 2}, "index_bits": 1}),
     "2 events": (2, {"core": {"coordinates": 1, "projections": 1}, "index_bits": 1}),
 }
-DEPTH = {"quick": 16}
+DEPTH = {"quick": 16, "short": 18}
 """22 unless it is here."""
 BUGS = {
     "walk-short": "quick",

@@ -343,8 +343,8 @@ MUTATIONS = (
     Mutation(
         name="sources-plus-1",
         file="walker.py",
-        old="(key.index < record.sources)",
-        new="(key.index <= record.sources)",
+        old="(events[looked_for].index < record.sources)",
+        new="(events[looked_for].index <= record.sources)",
         why="an index just beyond its sources walks through another one's words",
         tests=WALKER,
     ),

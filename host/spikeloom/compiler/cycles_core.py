@@ -17,8 +17,9 @@ ADD_CYCLES = 7
 """From a visit until its sum is written, besides the latency of the sums' RAM."""
 ROW_CYCLES = 15
 """From the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's groups."""
-LOOK_UP_MOVES = 4
-"""From a coordinate's look-up to its loop, in cycles in which the walker moves."""
+LOOK_UP_MOVES = 2
+"""From a key or a projection that is asked for to its record, in cycles in which the walker moves; from a coordinate's
+look-up to its loop twice as many. With ``short`` pipelines half of that."""
 
 Loop = tuple[int, ...]
 """A walk: turns of each of its loops, outermost first; none at all where a coordinate is unknown."""
@@ -124,6 +125,7 @@ class Walk:
         self._last_turn = self._last_visit = self._begin = -1
         self._waiting = False  # a complete walk blocks the next loop until it begins
         self._next_reserved = 0
+        self._moves = LOOK_UP_MOVES // 2 if self.tables.core.short else LOOK_UP_MOVES
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
     @property
@@ -139,21 +141,24 @@ class Walk:
         self.passed.append(passed)
         at = take.inner(open_.inner(move.inner(passed + 1)))
         self.taken.append(move.outer(open_.outer(take.outer(at))))
-        known = open_.outer(take.outer(at + 2))
+        moves = self._moves
+        known = open_.outer(take.outer(at + moves))
         walks = self.tables.walks(key, index)
         self.idle = max(self.idle, move.outer(known) + 1)
         if walks is None:
             return
-        known = take.outer(at + 2)
-        take.stop(at + 3, len(walks) - 1)
+        known = take.outer(at + moves)
+        take.stop(at + moves + 1, len(walks) - 1)
         for n, loops in enumerate(walks, 1):
-            read = open_.outer(known + n + 2)
-            open_.stop(known + n + 3, len(loops) - 1)
+            read = open_.outer(known + n + moves)
+            open_.stop(known + n + moves + 1, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
-                found = move.outer(read + turn + LOOK_UP_MOVES) + 1
+                last = read + turn + 2 * moves
+                found = move.outer(last) + 1
                 offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
-                move.stop(read + turn + LOOK_UP_MOVES + 2, went - offered)
+                # All stand a cycle later, for there is a place for one more; with short pipelines there is none.
+                move.stop(last + (1 if self.tables.core.short else 2), went - offered)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:

@@ -54,6 +54,8 @@ class CoreConfig:
             divider out, each bit takes a cycle more from a row's sums to its spikes.
         event_fifo: events that wait in front of the walker, a power of two.
         spike_fifo: rows of spikes that wait in front of the emitter, a power of two.
+        short: pipelines have few registers: less than half the flip-flops, for clocks of about 30 MHz; with a
+            ``sums_latency`` of 1.
         numerics: widths and rounding.
     """
 
@@ -73,6 +75,7 @@ class CoreConfig:
     spike_bits: int = 0
     event_fifo: int = 16
     spike_fifo: int = 16
+    short: bool = False
     numerics: Numerics = field(default_factory=Numerics)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ class CoreConfig:
                 raise ConfigError(f"core: {name} must be a power of two, not {getattr(self, name)}")
         if self.lanes % self.group:
             raise ConfigError(f"core: group must divide lanes = {self.lanes}, {self.group} does not")
+        if self.short and self.sums_latency != 1:
+            raise ConfigError(f"core: short needs sums_latency = 1, not {self.sums_latency}")
         if self.sparse and not self.entries:
             raise ConfigError("core: sparse needs entries, at least one a source neuron, not 0")
 

@@ -121,11 +121,12 @@ class Geometry:
 def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
     """The spaces that each core of an array has."""
     core = config.core
+    table = 1 if core.short else 2
     result = {
         Space.WEIGHT: Geometry(core.words, core.weight_layout),
-        Space.KEY: Geometry(config.keys, config.key_layout),
-        Space.PROJECTION: Geometry(core.projections, core.projection_layout),
-        Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout),
+        Space.KEY: Geometry(config.keys, config.key_layout, table),
+        Space.PROJECTION: Geometry(core.projections, core.projection_layout, table),
+        Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout, table),
         Space.EMISSION: Geometry(core.rows, config.emission_layout, latency=1),
         Space.PARAMETER: Geometry(core.parameter_depth, core.parameter_layout),
         Space.BIAS: Geometry(core.rows * core.groups, core.bias_layout),
@@ -140,5 +141,5 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
     if core.sparse:
         result[Space.WORD_ROW] = Geometry(core.words, core.word_row_layout)
     if core.entries:
-        result[Space.ENTRY] = Geometry(core.entries, core.entry_layout)
+        result[Space.ENTRY] = Geometry(core.entries, core.entry_layout, table)
     return result
