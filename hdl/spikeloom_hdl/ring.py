@@ -18,7 +18,7 @@ class RingSignature(wiring.Signature):
     valid : ``Out(1)``
         There is a packet in this cycle.
     packet : ``Out(...)``
-        :data:`spikeloom.contract.ring.PACKET_LAYOUT`.
+        :data:`spikeloom.contract.ring.PACKET_LAYOUT`; it stays until the next one.
     """
 
     def __init__(self) -> None:

@@ -190,7 +190,8 @@ class Sequencer(wiring.Component):
         timed = Signal()  # a period runs
         overruns = Signal(COLUMN_BITS)
         m.d.sync += [self.start.eq(0), self.reset_state.eq(0)]
-        with m.If(until_due.any()):
+        due = ~until_due[1:].any()
+        with m.If(~due):
             m.d.sync += until_due.eq(until_due - 1)
         with m.Elif(timed):
             m.d.sync += timed.eq(0)
@@ -201,7 +202,6 @@ class Sequencer(wiring.Component):
         header = Signal(struct(ACCESS_LAYOUT))
         count = Signal(COUNT_BITS)  # data words that are still to come or to go; 0 outside of an access
         returning = Signal(CORE_BITS + 3)  # packets on the ring, at most its length
-        answer = Signal(COLUMN_BITS)
         exists = Signal()
         m.d.comb += exists.eq(
             (header.core < self.config.cores) & Cat(header.space == s for s in spaces(self.config)).any()
@@ -259,7 +259,7 @@ class Sequencer(wiring.Component):
                 with m.Elif(running & rest):
                     m.d.sync += lost_under_way.eq(max(0, self.lost_lag - 1))
                     m.next = "REPORT"
-                with m.Elif(~running & ticks_left.any() & rest & ~until_due.any()):
+                with m.Elif(~running & ticks_left.any() & rest & due):
                     m.d.comb += disturb.eq(1)
                     m.d.sync += [
                         self.start.eq(1),
@@ -269,7 +269,7 @@ class Sequencer(wiring.Component):
                         ticks_left.eq(ticks_left - 1),
                         running.eq(1),
                         held_back.eq(self.start_latency),
-                        until_due.eq(Mux(period.any(), period - 1, 0)),
+                        until_due.eq(period),
                         timed.eq(period.any()),
                     ]
                 with m.Elif(rx.valid & ~ticks_left.any()):
@@ -395,11 +395,11 @@ class Sequencer(wiring.Component):
             with m.State("READ_ANSWER"):
                 m.d.comb += accessing.eq(1)
                 with m.If(ring_i.valid):
-                    m.d.sync += answer.eq(ring_i.packet.data)
                     m.next = "READ_DATA"
+            # The last node keeps the packet until the next one comes.
             with m.State("READ_DATA"):
                 m.d.comb += accessing.eq(1)
-                with m.If(say(answer, last=~count.any())):
+                with m.If(say(ring_i.packet.data, last=~count.any())):
                     m.next = "READ"
             with m.State("RETURN"):
                 m.d.comb += accessing.eq(1)
