@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.contract.config import ArrayConfig
+from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.ring import Space, spaces
 
 from .arithmetic import OrAdd
@@ -13,8 +13,10 @@ from .loops import visit_layout
 from .memory import RingMemory
 from .stage import RigidPipeline
 
-AHEAD = 3
-"""Cycles from the news that a row is due to its sums: as long as the neuron unit takes to its states."""
+
+def ahead(core: CoreConfig) -> int:
+    """Cycles from the news that a row is due to its sums: as long as the neuron unit takes to its states."""
+    return 1 if core.short else 3
 
 
 class Accumulator(wiring.Component):
@@ -31,10 +33,10 @@ class Accumulator(wiring.Component):
               5 + L  add       newest sums + weights; those of a drained row leave on ``sums``
               6 + L  write     ACCUMULATOR
 
-    That a row is ``due`` is told :data:`AHEAD` cycles before its sums, in 2 + L.
+    That a row is ``due`` is told :func:`ahead` cycles before its sums, in 2 + L.
 
     L is ``sums_latency``. WEIGHT is asked so that its answer (2 cycles) is there in ``select``, with payloads a cycle
-    earlier, to be multiplied.
+    earlier, to be multiplied. Another pipeline between the same ports is :class:`.accumulator_short.ShortAccumulator`.
 
     What is read lacks the writes of the L + 2 operations in front, so these are forwarded: hits on one row in
     consecutive cycles are exact. Which of them is hit is known in cycle 4 already. So what is not wanted is made zero
@@ -54,7 +56,7 @@ class Accumulator(wiring.Component):
     due, due_row : ``Out(...)``
         A drained row, ``drain_latency`` (1 + L) cycles after ``drain``.
     sums_valid, sums : ``Out(...)``
-        Its sums, :data:`AHEAD` cycles later.
+        Its sums, :func:`ahead` cycles later.
     clear : ``In(1)``, clear_address : ``In(...)``
         Write zeros at an address, only while idle.
     idle : ``Out(1)``
@@ -66,7 +68,7 @@ class Accumulator(wiring.Component):
     def __init__(self, config: ArrayConfig):
         self.config = config
         core = config.core
-        self.drain_latency = 1 + core.sums_latency
+        self.drain_latency = 0 if core.short else 1 + core.sums_latency
         super().__init__(
             {
                 "visits": In(stream.Signature(visit_layout(config))),
@@ -87,23 +89,46 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        core, payloads = self.config.core, self.config.payload_bits > 0
+        core = self.config.core
         geometry = spaces(self.config)
-        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], ahead=True)
-        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], ahead=True)
+        m.submodules.weights = weights = RingMemory(Space.WEIGHT, geometry[Space.WEIGHT], ahead=not core.short)
+        m.submodules.sums_ram = sums = RingMemory(Space.ACCUMULATOR, geometry[Space.ACCUMULATOR], ahead=not core.short)
         memories = [weights, sums]
-        if core.sparse:
-            m.submodules.word_rows = word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW])
+        word_rows = RingMemory(Space.WORD_ROW, geometry[Space.WORD_ROW]) if core.sparse else None
+        if word_rows is not None:
+            m.submodules.word_rows = word_rows
             memories.append(word_rows)
+            m.d.comb += [word_rows.address.eq(self.visits.p.word), word_rows.enable.eq(1)]
         share(m, self.bus, [memory.bus for memory in memories])
-        m.d.comb += weights.enable.eq(1)
-
+        m.d.comb += [weights.enable.eq(1), sums.enable.eq(1), self.visits.ready.eq(~self.reserve)]
+        stored = data.View(weights.data.shape(), weights.data.as_value())
+        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
         pipe = RigidPipeline(m, "stage")
+        self._issue(pipe)
+        self._pipeline(m, pipe, weights, lanes, sums, word_rows)
+        return m
+
+    def _issue(self, pipe: RigidPipeline) -> None:
+        """The visit of this cycle."""
+        visit = self.visits.p
+        pipe.set(
+            visit=self.visits.valid & self.visits.ready,
+            row=visit.row,
+            slot=(self.slot + visit.delay)[: self.config.core.slot_bits],
+            sparse=visit.sparse,
+            word=visit.word,
+            **({"payload": visit.payload} if self.config.payload_bits else {}),
+        )
+
+    def _pipeline(
+        self, m: Module, pipe: RigidPipeline, weights: RingMemory, lanes: list[Value], sums: RingMemory,
+        word_rows: RingMemory | None,
+    ) -> None:  # fmt: skip
+        """What follows ``issue``; ``lanes`` are the values that ``weights`` gives."""
+        core, payloads = self.config.core, self.config.payload_bits > 0
         active: list[Value] = []
         latency = core.sums_latency
         select = 4 + latency
-        stored = data.View(weights.data.shape(), weights.data.as_value())
-        lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
 
         def step() -> None:
             """On to the next cycle; what has to do with weights falls into different ones."""
@@ -118,23 +143,10 @@ class Accumulator(wiring.Component):
                 pipe.drop("payload")
             pipe.step()
             active.append(pipe["visit"] | pipe["drain"])
-            if pipe.stage == select + 1 - AHEAD:
+            if pipe.stage == select + 1 - ahead(core):
                 m.d.comb += [self.due.eq(pipe["drain"]), self.due_row.eq(pipe["row"])]
 
-        # issue
-        visit = self.visits.p
-        m.d.comb += self.visits.ready.eq(~self.reserve)
-        if core.sparse:
-            m.d.comb += [word_rows.address.eq(visit.word), word_rows.enable.eq(1)]
-        pipe.set(
-            visit=self.visits.valid & self.visits.ready,
-            drain=Const(0),
-            row=visit.row,
-            slot=(self.slot + visit.delay)[: core.slot_bits],
-            sparse=visit.sparse,
-            word=visit.word,
-            **({"payload": visit.payload} if payloads else {}),
-        )
+        pipe.set(drain=Const(0))
         step()
 
         # join
@@ -145,7 +157,7 @@ class Accumulator(wiring.Component):
             sparse=pipe["sparse"] & ~self.drain,
         )
         step()
-        if core.sparse:
+        if word_rows is not None:
             pipe.set(row=Mux(pipe["sparse"], word_rows.data.row, pipe["row"]))
         pipe.drop("sparse")
         step()
@@ -154,24 +166,26 @@ class Accumulator(wiring.Component):
         behind = latency + 2  # operations that have not been written when this one reads
         address = Signal(core.slot_bits + core.row_bits)
         m.d.comb += [address.eq(Cat(pipe["row"], pipe["slot"])), sums.address.eq(address)]
-        ahead = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
+        in_front = [Signal.like(address, name=f"ahead{n}") for n in range(behind + 1)]
         ahead_active = [Signal(name=f"ahead_active{n}") for n in range(behind + 1)]
         same = [Signal(name=f"same{n}") for n in range(behind)]
         hit = [Signal(name=f"hit{n}") for n in range(behind)]
         any_hit = Signal()
         m.d.sync += [
-            Cat(ahead).eq(Cat(address, ahead[: behind - 1], Mux(self.clear, self.clear_address, ahead[behind - 1]))),
+            Cat(in_front).eq(
+                Cat(address, in_front[: behind - 1], Mux(self.clear, self.clear_address, in_front[behind - 1]))
+            ),
             Cat(ahead_active).eq(Cat(active[-1], ahead_active[: behind - 1], ahead_active[behind - 1] | self.clear)),
             any_hit.eq(Cat(same).any()),
         ]
         for n in range(behind):
-            m.d.comb += same[n].eq(ahead_active[n] & (ahead[n] == address))
+            m.d.comb += same[n].eq(ahead_active[n] & (in_front[n] == address))
             m.d.sync += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
         pipe.drop("slot")
         step()
 
         # read
-        m.d.comb += [sums.enable.eq(1), sums.zero.eq(any_hit)]
+        m.d.comb += sums.zero.eq(any_hit)
         row_shape = self.sums.shape()
         total = Signal(row_shape)  # of the cycle of add
         result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
@@ -205,11 +219,10 @@ class Accumulator(wiring.Component):
         # write; at rest the result is zero
         m.d.comb += [
             sums.write_enable.eq(ahead_active[-1]),
-            sums.write_address.eq(ahead[-1]),
+            sums.write_address.eq(in_front[-1]),
             sums.write_data.eq(result),
         ]
         m.d.comb += self.idle.eq(~Cat(active, ahead_active[-1]).any())
-        return m
 
     def _older(self, m: Module, pipe: RigidPipeline, step, total: Value, result: Value, adds: Value) -> Value:
         """Steps on to ``select``; the result that is wanted of the second operation in front or of an older one.

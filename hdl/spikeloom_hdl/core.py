@@ -9,6 +9,7 @@ from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Counter, Space, spaces
 
 from .accumulator import Accumulator
+from .accumulator_short import ShortAccumulator
 from .bus import BusSignature, share
 from .drain import Drain
 from .emitter import Emitter
@@ -68,7 +69,7 @@ class Core(wiring.Component):
         m = Module()
         core = self.config.core
         m.submodules.walker = walker = Walker(self.config)
-        m.submodules.accumulator = accumulator = Accumulator(self.config)
+        m.submodules.accumulator = accumulator = (ShortAccumulator if core.short else Accumulator)(self.config)
         m.submodules.drain = drain = Drain(self.config)
         m.submodules.neurons = neurons = NeuronUnit(self.config)
         m.submodules.emitter = emitter = Emitter(self.config)

@@ -14,7 +14,7 @@ MULT18X18D_BITS = 18
 
 
 class Multiplier(wiring.Component):
-    """``product`` is that of the factors of two cycles ago.
+    """``product`` is that of the factors of two cycles ago, or of one.
 
     On an ECP5 it is one MULT18X18D with its input and output registers: without them, its 3.9 ns (speed 6, says
     nextpnr) and the ways to it and from it are one path.
@@ -22,6 +22,7 @@ class Multiplier(wiring.Component):
     Parameters
     ----------
     a, b : shapes of the factors.
+    registers : 2, or 1: only that of the product.
 
     Members
     -------
@@ -32,7 +33,8 @@ class Multiplier(wiring.Component):
         As wide as ``a * b``.
     """
 
-    def __init__(self, a: Any, b: Any):
+    def __init__(self, a: Any, b: Any, registers: int = 2):
+        self.registers = registers
         a, b = Shape.cast(a), Shape.cast(b)
         product = (Signal(a) * Signal(b)).shape()
         super().__init__({"a": In(a), "b": In(b), "enable": In(1, init=1), "product": Out(product)})
@@ -43,14 +45,19 @@ class Multiplier(wiring.Component):
             return self._mult18x18d()
         m = Module()
         a, b = Signal.like(self.a, name="factor_a"), Signal.like(self.b, name="factor_b")
+        if self.registers == 1:
+            m.d.comb += [a.eq(self.a), b.eq(self.b)]
         with m.If(self.enable):
-            m.d.sync += [a.eq(self.a), b.eq(self.b), self.product.eq(a * b)]
+            if self.registers == 2:
+                m.d.sync += [a.eq(self.a), b.eq(self.b)]
+            m.d.sync += self.product.eq(a * b)
         return m
 
     def _mult18x18d(self) -> Module:
         m = Module()
+        factors = "CLK0" if self.registers == 2 else "NONE"
         arguments: dict[str, Any] = {
-            "p_REG_INPUTA_CLK": "CLK0", "p_REG_INPUTB_CLK": "CLK0", "p_REG_OUTPUT_CLK": "CLK0",
+            "p_REG_INPUTA_CLK": factors, "p_REG_INPUTB_CLK": factors, "p_REG_OUTPUT_CLK": "CLK0",
             "i_CLK0": ClockSignal(), "i_CE0": self.enable, "i_RST0": Const(0),
             "i_SIGNEDA": Const(1), "i_SIGNEDB": Const(1), "i_SOURCEA": Const(0), "i_SOURCEB": Const(0),
         }  # fmt: skip

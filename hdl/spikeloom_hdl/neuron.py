@@ -57,21 +57,24 @@ class NeuronPipeline:
     tick, flush : number of the tick and of the flush tick, which do not change during an update.
     clear : the result of the next cycle is to be zeros.
     delay : how values wait that are wanted much later, or None: in registers.
+    short : only the stages of :attr:`ENDS` end in registers, and one for each bit of a number of spikes.
     """
 
-    LATENCY = 11
-    """Of a neuron that sends one spike a tick; :attr:`latency` is that of this one."""
+    STAGES = 11
+    """Of a neuron that sends one spike a tick."""
+    ENDS = (1, 4, 7, 11)
+    """Stages of a short pipeline that end in registers; each of the others goes on in the same cycle."""
 
     def __init__(
         self, m: Module, name: str, numerics: Numerics, *,
-        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None,
+        state, parameters, biases, acc, tick, flush, clear, delay: Delay | None = None, short: bool = False,
     ):  # fmt: skip
         self.m, self.numerics, self.delay = m, numerics, delay
         self.adaptive = "a" in state.shape().members
         self.decaying = ("u", "v", "a") if self.adaptive else ("u", "v")
         # Several spikes a tick: as many bits as the state holds of their number.
         self.spike_bits = len(state.s) if "spike_bits" in parameters.shape().members else 0
-        self.latency = self.LATENCY + self.spike_bits
+        self.short, self.stage, self.latency = short, 0, 0
         self.aside: dict[str, tuple[Value, int]] = {}
         self.returned: set[str] = set()
         self.products: dict[str, Value] = {}
@@ -94,6 +97,13 @@ class NeuronPipeline:
             self._quotient(bit)
         self._choose()
         self._result(clear)
+
+    def _step(self, always: bool = False) -> None:
+        """The next stage."""
+        self.stage += not always
+        if always or not self.short or self.stage in self.ENDS:
+            self.pipe.step()
+            self.latency += 1
 
     def _set_aside(self, *names: str) -> None:
         """Values that are wanted much later: they wait in RAM where there is a ``delay``, otherwise in the pipeline."""
@@ -138,10 +148,10 @@ class NeuronPipeline:
         )
         pipe.drop("latency", "u", "v", "s")
         self._set_aside("v_sub")
-        pipe.step()
+        self._step()
 
     def _multiplier(self, name: str, a: Value, b: Value) -> Value:
-        multiplier = Multiplier(a.shape(), b.shape())
+        multiplier = Multiplier(a.shape(), b.shape(), registers=1 if self.short else 2)
         self.m.submodules[f"{self.pipe.name}{name}"] = multiplier
         self.m.d.comb += [multiplier.a.eq(a), multiplier.b.eq(b)]
         return multiplier.product
@@ -153,7 +163,7 @@ class NeuronPipeline:
             acc = Mux(exponent < 0, acc >> (-exponent)[:4], acc << exponent[:3])
             pipe.drop("weight_exponent")
         pipe.set(acc=acc)
-        pipe.step()
+        self._step()
 
     def _low(self, state: Value) -> Value:
         """The part of a state that the first multiplier takes: all of it, or the low bits without a sign."""
@@ -185,7 +195,7 @@ class NeuronPipeline:
             pipe.set(**{f"down_{state}": down, f"up_{state}": up})
         pipe.set(u=(pipe["acc"] << shift) + pipe["bias_u"], v=pipe["bias"] - pipe["delayed"])
         pipe.drop("acc", "bias", "bias_u", "delayed")
-        pipe.step()
+        self._step()
 
     def _integrate(self) -> None:
         pipe = self.pipe
@@ -199,7 +209,7 @@ class NeuronPipeline:
             bits = self.numerics.state_bits
             pipe.set(faded=(pipe["down_a"] + pipe["up_a"])[:bits].as_signed())
             pipe.drop("up_a", "down_a")
-        pipe.step()
+        self._step()
 
     def _beyond(self, total: Value) -> Value:
         """Whether a sum does not fit the state's bits: those from the sign on are not all alike."""
@@ -222,7 +232,7 @@ class NeuronPipeline:
             raises = Mux(kind == Adaptation.THRESHOLD, pipe["a"], pipe["faded"])
             pipe.set(raised=Mux(kind == Adaptation.INPUT, 0, raises), grown=pipe["faded"] + pipe["step"])
             pipe.drop("adaptation", "a", "step")
-        pipe.step()
+        self._step()
 
     def _adapt(self) -> None:
         """Beside the join: the threshold of this tick, and the adaptation after a spike."""
@@ -250,7 +260,7 @@ class NeuronPipeline:
         if self.numerics.profile is Profile.LOIHI:
             # The least number is one below the least potential: as a floor it is none.
             pipe.set(v_min=pipe["v_min"] | (pipe["v_min"] == C(-1 << bits - 1, signed(bits))))
-        pipe.step()
+        self._step()
 
     def _floor(self) -> None:
         pipe = self.pipe
@@ -260,7 +270,7 @@ class NeuronPipeline:
         if self.numerics.profile is Profile.LOIHI:
             limited = beyond | (total == C(self.numerics.state_min - 1, signed(self.numerics.state_bits)))
         pipe.set(above=beyond & ~total[-1], under=total < pipe["v_min"], limited_v=limited)
-        pipe.step()
+        self._step()
 
     def _limit_v(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -269,7 +279,7 @@ class NeuronPipeline:
         # The floor is within the range of the state: whoever is below that is below the floor.
         pipe.set(v=Mux(pipe["under"], pipe["v_min"], above | inside)[:bits].as_signed())
         pipe.drop("above", "under", "v_min")
-        pipe.step()
+        self._step()
 
     def _compare(self) -> None:
         pipe, bits = self.pipe, self.numerics.state_bits
@@ -288,7 +298,7 @@ class NeuronPipeline:
             )
         else:
             pipe.drop("v_sub")
-        pipe.step()
+        self._step()
 
     def _goes_into(self, rest: Value, bit: int) -> tuple[Value, Value]:
         """Whether ``rest >= v_sub << bit``, both not negative, and the difference over ``2**bit``."""
@@ -311,7 +321,7 @@ class NeuronPipeline:
         if not bit:
             pipe.set(count=Mux(pipe["several"], pipe["count"], 1), limited_s=pipe["limited_s"] & pipe["several"])
             pipe.drop("v_sub", "spike_bits", "several")
-        pipe.step()
+        self._step(always=True)
 
     def _choose(self) -> None:
         pipe = self.pipe
@@ -346,7 +356,7 @@ class NeuronPipeline:
         pipe.drop("waits", "above", "limited_u", "limited_v", "reset", "refractory")
         if self.spike_bits:
             pipe.drop("count", "limited_s")
-        pipe.step()
+        self._step()
 
     def _result(self, clear: Value) -> None:
         pipe = self.pipe
@@ -356,4 +366,4 @@ class NeuronPipeline:
         for state in (*self.decaying, "r", "s"):
             pipe.set(**{state: Mux(clear, 0, pipe[state])})
         pipe.drop("v_reset", "lowered")
-        pipe.step()
+        self._step()

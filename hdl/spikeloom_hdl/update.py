@@ -9,7 +9,7 @@ from spikeloom.contract.neuron import LATENCY_BITS
 from spikeloom.contract.ring import Space, spaces
 
 from . import memories
-from .accumulator import AHEAD
+from .accumulator import ahead
 from .bus import BusSignature, share
 from .memory import RingMemory
 from .neuron import NeuronPipeline
@@ -22,6 +22,7 @@ class NeuronUnit(wiring.Component):
     ::
 
         due -> 3 cycles: STATE, PARAMETER, BIAS -> 11 cycles and spike_bits: NeuronPipeline -> STATE, fired
+        short: 1                                    4
                                            sums -> [shift] -> its second cycle
 
     Members
@@ -29,7 +30,7 @@ class NeuronUnit(wiring.Component):
     due, due_row : ``In(...)``
         A drained row, at least ``groups`` cycles after the one before; a tick begins with row 0.
     sums_valid, sums : ``In(...)``
-        Its sums, 3 cycles later.
+        Its sums, 3 cycles later (short: 1).
     tick, flush : ``In(6)``
         Ticks since the reset (saturating below NEVER), and the number of the flush tick or 0; constant in a tick.
     fired_valid, fired_row, fired : ``Out(...)``
@@ -72,9 +73,11 @@ class NeuronUnit(wiring.Component):
         core = self.config.core
         numerics = core.numerics
         geometry = spaces(self.config)
-        m.submodules.states = states = RingMemory(Space.STATE, geometry[Space.STATE], ahead=True)
-        m.submodules.parameters = parameters = RingMemory(Space.PARAMETER, geometry[Space.PARAMETER], ahead=True)
-        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], ahead=True)
+        m.submodules.states = states = RingMemory(Space.STATE, geometry[Space.STATE], ahead=not core.short)
+        m.submodules.parameters = parameters = RingMemory(
+            Space.PARAMETER, geometry[Space.PARAMETER], ahead=not core.short
+        )
+        m.submodules.biases = biases = RingMemory(Space.BIAS, geometry[Space.BIAS], ahead=not core.short)
         share(m, self.bus, [states.bus, parameters.bus, biases.bus])
 
         # The row at work: its groups are taken one after the other.
@@ -102,7 +105,7 @@ class NeuronUnit(wiring.Component):
         control = RigidPipeline(m, "update")
         control.set(valid=working, last=last, row=row, address=address)
         busy = [working]
-        for _ in range(AHEAD):
+        for _ in range(ahead(core)):
             control.step()
             busy.append(control["valid"])
 
@@ -113,7 +116,7 @@ class NeuronUnit(wiring.Component):
             data.ArrayLayout(signed(numerics.accumulator_bits), core.group),
             sums[: core.group * numerics.accumulator_bits],
         )
-        delay = memories.delay_of(m, platform, NeuronPipeline.LATENCY + core.spike_bits)
+        delay = None if core.short else memories.delay_of(m, platform, NeuronPipeline.STAGES + core.spike_bits)
         neurons = []
         for n in range(core.group):
             neuron = NeuronPipeline(
@@ -126,6 +129,7 @@ class NeuronUnit(wiring.Component):
                 flush=self.flush,
                 clear=self.clear,
                 delay=delay,
+                short=core.short,
             )  # fmt: skip
             neurons.append(neuron.result)
         for _ in range(neuron.latency):

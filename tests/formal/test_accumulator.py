@@ -7,7 +7,7 @@ holds for all. The specification keeps a shadow of that sum, and of its lane's w
   tracked ones; a drain hands the sum out and sets it to 0. Both happen to the shadow in the order of issue, when the
   sums of a drain leave, so the shadow is the sum of all that was issued before; a drain counts as issued in the cycle
   before it, which was reserved for it;
-* exactly ``drain_latency`` cycles after a drain, and never otherwise, a row is ``due``, that of the drain; ``AHEAD``
+* exactly ``drain_latency`` cycles after a drain, and never otherwise, a row is ``due``, that of the drain; ``ahead``
   cycles later, and never otherwise, ``sums_valid`` is high, and if it was the tracked row of the tracked slot, the
   lane's sum is the shadow's;
 * weights and rows of words begin with 0 and are written over the bus at any time of rest, so they are arbitrary;
@@ -32,8 +32,8 @@ from amaranth.lib.wiring import In
 
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space
-from spikeloom_hdl import accumulator, memories
-from spikeloom_hdl.accumulator import AHEAD
+from spikeloom_hdl import accumulator, accumulator_short, memories
+from spikeloom_hdl.accumulator import ahead
 from spikeloom_hdl.bus import READ_LATENCY, BusSignature
 from spikeloom_hdl.loops import visit_layout
 
@@ -43,7 +43,7 @@ class AccumulatorProof(prover.Top):
 
     def __init__(self, module, config):
         self.config = config
-        self.dut = module.Accumulator(config)
+        self.dut = (module.ShortAccumulator if config.core.short else module.Accumulator)(config)
         self.free = {
             "visit": In(visit_layout(config)), "visit_valid": In(1), "reserve": In(1), "drain": In(1),
             "drain_row": In(config.core.row_bits), "slot": In(config.core.slot_bits), "clear": In(1),
@@ -118,7 +118,7 @@ class AccumulatorProof(prover.Top):
         value = weight * self.visit.payload if self.config.payload_bits else weight
 
         # The shadow, as many cycles later.
-        drain_lag = dut.drain_latency + AHEAD
+        drain_lag = dut.drain_latency + ahead(core)
         lag = drain_lag + 1  # of a visit
         drains_then = prover.past(m, drains, drain_lag, "drains")
         adds_then = prover.past(m, adds, lag, "adds")
@@ -136,7 +136,7 @@ class AccumulatorProof(prover.Top):
 
         due = prover.past(m, self.drain, dut.drain_latency, "drained")
         due_row = prover.past(m, self.drain_row, dut.drain_latency, "drained_row")
-        m.d.comb += [Assert(dut.due == due), Assert(dut.sums_valid == prover.past(m, due, AHEAD, "due"))]
+        m.d.comb += [Assert(dut.due == due), Assert(dut.sums_valid == prover.past(m, due, ahead(core), "due"))]
         with m.If(due):
             m.d.comb += Assert(dut.due_row == due_row)
         sums = dut.sums.as_value().word_select(lane, acc_bits)
@@ -193,11 +193,13 @@ CONFIGS = {
     "payloads": {"payload_bits": 2},
     "LUT RAM": {"core": {"sparse": True, "sums_latency": 0}},
     "plain block RAM": {"core": {"sums_latency": 1}},
+    "short": {"core": {"sparse": True, "sums_latency": 1, "short": True}},
+    "short, payloads": {"payload_bits": 2, "core": {"sums_latency": 1, "short": True}},
     "4 rows, 4 slots": {"core": {"rows": 4, "slots": 4, "words": 4}},
     "contract": {"core": {"rows": 4, "slots": 4, "words": 8, "sparse": True, "numerics": Numerics()}},
 }
 """The last one is within the contract: 8-bit weights, 16-bit sums."""
-QUICK = ("sparse", "LUT RAM")
+QUICK = ("sparse", "LUT RAM", "short")
 DEPTH = 13
 BUGS = [
     "forward-1",
@@ -212,14 +214,21 @@ BUGS = [
 ]
 
 
+SHORT_BUGS = ["short-forward-1", "short-forward-2", "short-drain-keeps"]
+
+
 def top(module, name: str) -> AccumulatorProof:
     return AccumulatorProof(module, small.array(**CONFIGS[name]))
 
 
+def module_of(name: str):
+    return accumulator_short if "short" in name else accumulator
+
+
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=FULL) for name in CONFIGS if name not in QUICK)])
 def test_accumulator(tmp_path: Path, name: str) -> None:
-    assert prover.prove(top(accumulator, name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
-    assert prover.cover(top(accumulator, name), tmp_path).passed
+    assert prover.prove(top(module_of(name), name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    assert prover.cover(top(module_of(name), name), tmp_path).passed
 
 
 @pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=FULL) for bug in BUGS[1:])])
@@ -228,8 +237,14 @@ def test_accumulator_catches(tmp_path: Path, bug: str) -> None:
     assert not found.passed
 
 
+@pytest.mark.parametrize("bug", [SHORT_BUGS[0], *(pytest.param(bug, marks=FULL) for bug in SHORT_BUGS[1:])])
+def test_short_accumulator_catches(tmp_path: Path, bug: str) -> None:
+    found = prover.prove(top(prover.planted(bug), "short"), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True)
+    assert not found.passed
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("name", ["sparse", "4 rows, 4 slots"])
+@pytest.mark.parametrize("name", ["sparse", "short", "4 rows, 4 slots"])
 def test_any_collision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The same with sums in a RAM where a read that collides with a write gives anything: block RAMs differ."""
     hostile = prover.mutated(
@@ -240,6 +255,6 @@ def test_any_collision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: st
         "            m.d.sync += word.eq(Mux(collides, anything, read.data))",
     )
     monkeypatch.setitem(memories.FAMILIES, "generic", hostile.build)
-    assert prover.prove(top(accumulator, name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
-    bug = prover.planted("forward-3")
+    assert prover.prove(top(module_of(name), name), tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
+    bug = prover.planted("short-forward-2" if name == "short" else "forward-3")
     assert not prover.prove(top(bug, name), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True).passed

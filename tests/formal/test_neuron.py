@@ -1,7 +1,7 @@
 """A neuron's pipeline equals the integer equation for all inputs, in each reset mode.
 
 The specification is the equation of :mod:`spikeloom.contract.neuron`, combinational and without any width to save,
-delayed by ``NeuronPipeline.LATENCY``. k-induction deeper than the pipeline: whatever was in it has left, so a window
+delayed by ``NeuronPipeline.latency``. k-induction deeper than the pipeline: whatever was in it has left, so a window
 of that many cycles from an arbitrary state is a proof for all time, with a new neuron each cycle.
 
 Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, which stand still during an update.
@@ -32,9 +32,12 @@ from spikeloom_hdl.neuron import NeuronPipeline
 class NeuronProof(prover.Top):
     """See the module."""
 
-    def __init__(self, module, numerics, reset: Reset, adaptation: Adaptation | None = None, spike_bits: int = 0):
+    def __init__(
+        self, module, numerics, reset: Reset, adaptation: Adaptation | None = None, spike_bits: int = 0,
+        short: bool = False,
+    ):  # fmt: skip
         self.module, self.numerics, self.reset, self.adaptation = module, numerics, reset, adaptation
-        self.spike_bits = spike_bits
+        self.spike_bits, self.short = spike_bits, short
         adaptive = adaptation is not None
         super().__init__(
             {
@@ -71,7 +74,7 @@ class NeuronProof(prover.Top):
             "state": self.state, "parameters": p, "biases": self.biases,
             "acc": prover.past(m, self.acc, 1, "acc").as_signed(), "tick": tick, "flush": flush, "clear": self.clear,
         }  # fmt: skip
-        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, **ports)
+        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, short=self.short, **ports)
         got = pipeline.result
         states = ("u", "v", "r") if self.adaptation is None else ("u", "v", "r", "a")
         cleared = prover.past(m, self.clear, 1, "cleared")
@@ -208,7 +211,7 @@ SEVERAL_BUGS = (
 )  # fmt: skip
 SPIKE_BITS = 2
 FULL = pytest.mark.full
-DEPTH = NeuronPipeline.LATENCY + 2
+DEPTH = NeuronPipeline.STAGES + 2
 
 
 @pytest.mark.parametrize(
@@ -219,6 +222,16 @@ def test_neuron(tmp_path: Path, name: str, reset: Reset) -> None:
     top = NeuronProof(neuron, NUMERICS[name], reset)
     assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=DEPTH).passed
     assert prover.cover(top, tmp_path).passed
+
+
+@pytest.mark.parametrize("name", ["spikeloom", pytest.param("SMALL", marks=FULL), pytest.param("loihi", marks=FULL)])
+def test_short_neuron(tmp_path: Path, name: str) -> None:
+    top = NeuronProof(neuron, NUMERICS[name], Reset.SUBTRACT, short=True)
+    depth = len(NeuronPipeline.ENDS) + 2
+    assert prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=depth).passed
+    assert prover.cover(top, tmp_path).passed
+    bug = NeuronProof(prover.planted("fires-at-theta"), NUMERICS[name], Reset.SUBTRACT, short=True)
+    assert not prover.prove(bug, tmp_path / "bug", engine=prover.BOOLECTOR, depth=depth, bounded=True).passed
 
 
 @pytest.mark.parametrize("name", ["spikeloom", "loihi"])

@@ -13,7 +13,8 @@ from cocotb.triggers import RisingEdge
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import Numerics
 from spikeloom.contract.ring import Space, spaces
-from spikeloom_hdl.accumulator import AHEAD, Accumulator
+from spikeloom_hdl.accumulator import Accumulator, ahead
+from spikeloom_hdl.accumulator_short import ShortAccumulator
 from spikeloom_hdl.loops import visit_layout
 from spikeloom_sim.bench import cycles, now, pack, parameter, simulate, start
 from spikeloom_sim.bus import BusDriver
@@ -54,9 +55,12 @@ CASES = {
         numerics=Numerics(weight_bits=2, accumulator_bits=12),
     ),
 }
+CASES["short"] = replace(CASES["8 lanes"], short=True, sums_latency=1)
 CASES["8 lanes, payloads"] = replace(CASES["8 lanes"], numerics=Numerics(weight_bits=8, accumulator_bits=14))
 
-PAYLOAD_BITS = {"8 lanes, payloads": 4, "2 lanes, 1-bit weights, long payloads": 8}
+CASES["short, payloads"] = replace(CASES["8 lanes, payloads"], short=True, sums_latency=1)
+
+PAYLOAD_BITS = {"short, payloads": 4, "8 lanes, payloads": 4, "2 lanes, 1-bit weights, long payloads": 8}
 
 
 def array_of(case: str) -> ArrayConfig:
@@ -65,7 +69,9 @@ def array_of(case: str) -> ArrayConfig:
 
 @pytest.mark.parametrize("case", CASES)
 def test_accumulator(case: str, tmp_path: Path) -> None:
-    simulate(Accumulator(array_of(case)), __name__, tmp_path, parameters={"case": case})
+    config = array_of(case)
+    dut = (ShortAccumulator if config.core.short else Accumulator)(config)
+    simulate(dut, __name__, tmp_path, parameters={"case": case})
 
 
 class Model:
@@ -195,7 +201,7 @@ class Bench:
             told = [row for at, row, _ in self.due if at == now()]
             assert int(dut.due.value) == len(told), "a row is due when it was drained, and never otherwise"
             assert [int(dut.due_row.value)] == told or not told
-            if self.due and self.due[0][0] + AHEAD == now():
+            if self.due and self.due[0][0] + ahead(core) == now():
                 _, _, sums = self.due.popleft()
                 assert int(dut.sums_valid.value), "no sums when they were due"
                 value = int(dut.sums.value)

@@ -13,7 +13,7 @@ from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.neuron import NEVER, Adaptation, Reset
 from spikeloom.contract.numerics import DECAY_ONE, LOIHI, LOIHI_SHIFT, Numerics, Profile
 from spikeloom.contract.ring import Space, spaces
-from spikeloom_hdl.accumulator import AHEAD
+from spikeloom_hdl.accumulator import ahead
 from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.update import NeuronUnit
 from spikeloom_sim import golden
@@ -31,6 +31,10 @@ CASES = {
         lanes=32, rows=3, group=2, parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=12)
     ),
     "1 lane": CoreConfig(lanes=1, rows=33, numerics=NARROW),
+    "short": CoreConfig(lanes=8, rows=5, sums_latency=1, short=True, numerics=NARROW),
+    "short, several spikes, adaptive": CoreConfig(
+        lanes=4, rows=9, group=2, spike_bits=2, adaptive=True, sums_latency=1, short=True, numerics=NARROW
+    ),
     "loihi": CoreConfig(lanes=4, rows=9, group=2, numerics=NARROW_LOIHI),
     "adaptive": CoreConfig(lanes=4, rows=9, group=2, adaptive=True, numerics=NARROW),
     "adaptive loihi": CoreConfig(lanes=2, rows=13, adaptive=True, numerics=LOIHI),
@@ -259,9 +263,9 @@ def masks_of(core: CoreConfig, fired: np.ndarray) -> list[int]:
 
 
 async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float, rng: np.random.Generator) -> None:
-    """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums ``AHEAD`` cycles later."""
+    """Rows in order, ``groups`` cycles apart at least, until the unit is idle; their sums ``ahead`` cycles later."""
     bits = core.numerics.accumulator_bits
-    sums: list[int | None] = [None] * AHEAD  # of the coming cycles
+    sums: list[int | None] = [None] * ahead(core)  # of the coming cycles
 
     async def cycle(row: int | None) -> None:
         dut.due.value = int(row is not None)
@@ -281,7 +285,7 @@ async def update(dut, core: CoreConfig, acc: np.ndarray, rows: int, pause: float
             await cycle(None)
         while rng.random() < pause:
             await cycle(None)
-    for _ in range(AHEAD):
+    for _ in range(ahead(core)):
         await cycle(None)
     while True:
         await cycles(dut, 1)

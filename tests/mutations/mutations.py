@@ -36,6 +36,7 @@ class Mutation:
 
 
 ACCUMULATOR = ("tests/hdl/test_accumulator.py::test_accumulator[8 lanes]",)
+SHORT = ("tests/hdl/test_accumulator.py::test_accumulator[short]",)
 WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
 NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
 LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
@@ -59,6 +60,30 @@ MUTATIONS = (
         new="Const(0), total, 0",
         why="two visits of one row in consecutive cycles: the first is lost",
         tests=ACCUMULATOR,
+    ),
+    Mutation(
+        name="short-forward-1",
+        file="accumulator_short.py",
+        old="follows.eq(first)",
+        new="follows.eq(0)",
+        why="short pipeline: two visits of one row in consecutive cycles: the first is lost",
+        tests=SHORT,
+    ),
+    Mutation(
+        name="short-forward-2",
+        file="accumulator_short.py",
+        old="kept.eq(Mux(second, result, 0))",
+        new="kept.eq(0)",
+        why="short pipeline: a row that was hit two cycles ago lacks that",
+        tests=SHORT,
+    ),
+    Mutation(
+        name="short-drain-keeps",
+        file="accumulator_short.py",
+        old='result.eq(Mux(pipe["visit"], totals, 0))',
+        new='result.eq(Mux(pipe["visit"], totals, present.as_value()))',
+        why="short pipeline: a drained row keeps its sums",
+        tests=SHORT,
     ),
     Mutation(
         name="forward-2",
@@ -135,8 +160,8 @@ MUTATIONS = (
     Mutation(
         name="forward-other-slot",
         file="accumulator.py",
-        old="same[n].eq(ahead_active[n] & (ahead[n] == address))",
-        new="same[n].eq(ahead_active[n] & (ahead[n][: core.row_bits] == address[: core.row_bits]))",
+        old="same[n].eq(ahead_active[n] & (in_front[n] == address))",
+        new="same[n].eq(ahead_active[n] & (in_front[n][: core.row_bits] == address[: core.row_bits]))",
         why="sums of another tick are forwarded",
         tests=ACCUMULATOR,
     ),

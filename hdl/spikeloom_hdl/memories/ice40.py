@@ -12,7 +12,7 @@ from .access import Access, Piece, Shape, pieces
 from .ebr import DEPTHS, Ebr
 
 LARGE_DEPTH = 1024
-"""A deeper memory that the core only reads, and has a register behind, is made of large RAMs."""
+"""A deeper memory that the core only reads is made of large RAMs."""
 
 REGISTERS_DEPTH = 2
 """Up to here a memory that the core only reads is flip-flops: there are only 30 block RAMs, each 16 bits wide."""
@@ -26,7 +26,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
     """
     if shape.immediate:
         raise ConfigError("iCE40: there is no LUT RAM: sums_latency must be 1 or 2, not 0")
-    if not (shape.fast or shape.writable) and shape.depth > LARGE_DEPTH:
+    if not shape.writable and shape.depth > LARGE_DEPTH:
         _large(m, shape, access)
     elif not shape.writable and shape.depth <= REGISTERS_DEPTH:
         generic.build(m, shape, access, platform, style="registers", at_once=True)

@@ -13,9 +13,9 @@ from ..contract.config import CoreConfig
 from ..contract.ring import Register, Space
 from ..image import Image
 
-ADD_CYCLES = 7
-"""From a visit until its sum is written, besides the latency of the sums' RAM."""
-ROW_CYCLES = 15
+ADD_CYCLES, SHORT_ADD_CYCLES = 7, 3
+"""From a visit until its sum is written, besides the latency of the sums' RAM; with ``short`` pipelines."""
+ROW_CYCLES, SHORT_ROW_CYCLES = 15, 4
 """From the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's groups."""
 LOOK_UP_MOVES = 2
 """From a key or a projection that is asked for to its record, in cycles in which the walker moves; from a coordinate's
@@ -180,7 +180,7 @@ class Walk:
             at, n = at + 1, n + 1
         self._next_reserved = n
         self._last_visit = at + visits
-        self.idle = max(self.idle, self._last_visit + ADD_CYCLES + self.tables.core.sums_latency)
+        self.idle = max(self.idle, self._last_visit + add_cycles(self.tables.core))
 
 
 class Update:
@@ -260,7 +260,12 @@ class Update:
 
 def row_cycles(core: CoreConfig) -> int:
     """Cycles from the drain of a row to who fired in its first group."""
-    return ROW_CYCLES + core.sums_latency + core.spike_bits
+    return (SHORT_ROW_CYCLES if core.short else ROW_CYCLES) + core.sums_latency + core.spike_bits
+
+
+def add_cycles(core: CoreConfig) -> int:
+    """Cycles from a visit until its sum is written."""
+    return (SHORT_ADD_CYCLES if core.short else ADD_CYCLES) + core.sums_latency
 
 
 def clear_cycles(core: CoreConfig) -> int:

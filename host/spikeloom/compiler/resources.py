@@ -38,7 +38,7 @@ RAM."""
 WIDE_DEPTH = 512
 """ECP5: up to here such a memory is one RAM of 36 bits a column, if it is wider than the widest one with two ports."""
 SPRAM_DEPTH, SPRAM_WIDTH, LARGE_DEPTH = 16384, 16, 1024
-"""iCE40: deeper memories than the last one are large RAMs, where the core only reads them and not in haste."""
+"""iCE40: deeper memories than the last one are large RAMs, where the core only reads them."""
 REGISTERS_DEPTH = 2
 """iCE40: up to here such a memory is flip-flops."""
 
@@ -127,7 +127,7 @@ def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
 def _ice40(every: Sequence[Memory]) -> dict[str, int]:
     found = {"EBR": 0, "SPRAM": 0, "registers": 0}
     for memory in every:
-        if not (memory.fast or memory.writable) and memory.depth > LARGE_DEPTH:
+        if not memory.writable and memory.depth > LARGE_DEPTH:
             found["SPRAM"] += memory.pieces(SPRAM_WIDTH) * ceil(memory.depth / SPRAM_DEPTH)
         elif not memory.writable and memory.depth <= REGISTERS_DEPTH:
             found["registers"] += memory.depth * memory.width

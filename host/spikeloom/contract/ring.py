@@ -121,16 +121,16 @@ class Geometry:
 def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
     """The spaces that each core of an array has."""
     core = config.core
-    table = 1 if core.short else 2
+    read = 1 if core.short else 2
     result = {
-        Space.WEIGHT: Geometry(core.words, core.weight_layout),
-        Space.KEY: Geometry(config.keys, config.key_layout, table),
-        Space.PROJECTION: Geometry(core.projections, core.projection_layout, table),
-        Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout, table),
+        Space.WEIGHT: Geometry(core.words, core.weight_layout, read),
+        Space.KEY: Geometry(config.keys, config.key_layout, read),
+        Space.PROJECTION: Geometry(core.projections, core.projection_layout, read),
+        Space.COORDINATE: Geometry(core.coordinates, core.coordinate_layout, read),
         Space.EMISSION: Geometry(core.rows, config.emission_layout, latency=1),
-        Space.PARAMETER: Geometry(core.parameter_depth, core.parameter_layout),
-        Space.BIAS: Geometry(core.rows * core.groups, core.bias_layout),
-        Space.STATE: Geometry(core.rows * core.groups, core.state_layout, writable=True, parts=core.group),
+        Space.PARAMETER: Geometry(core.parameter_depth, core.parameter_layout, read),
+        Space.BIAS: Geometry(core.rows * core.groups, core.bias_layout, read),
+        Space.STATE: Geometry(core.rows * core.groups, core.state_layout, read, writable=True, parts=core.group),
         Space.ACCUMULATOR: Geometry(
             core.accumulator_depth, core.accumulator_layout, latency=core.sums_latency, writable=True
         ),
@@ -139,7 +139,7 @@ def spaces(config: ArrayConfig) -> dict[Space, Geometry]:
         Space.REGISTER: Geometry(core.phases, REGISTER_LAYOUT),
     }
     if core.sparse:
-        result[Space.WORD_ROW] = Geometry(core.words, core.word_row_layout)
+        result[Space.WORD_ROW] = Geometry(core.words, core.word_row_layout, read)
     if core.entries:
-        result[Space.ENTRY] = Geometry(core.entries, core.entry_layout, table)
+        result[Space.ENTRY] = Geometry(core.entries, core.entry_layout, read)
     return result
