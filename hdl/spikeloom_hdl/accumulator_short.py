@@ -8,7 +8,7 @@ from .stage import RigidPipeline
 
 
 class ShortAccumulator(Accumulator):
-    """Between the ports of :class:`.accumulator.Accumulator`, with a RAM of latency 1 and all of its work in one cycle::
+    """Between the ports of :class:`.accumulator.Accumulator`, with a RAM of latency 1::
 
         cycle 0      issue     a visit                      -> WORD_ROW
               1      join      or a drain, for which the cycle before was kept free; it is due
