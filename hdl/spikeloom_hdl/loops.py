@@ -1,12 +1,10 @@
-"""Three nested loops over weight words: what a projection's coordinates make of an event."""
+"""Nested loops over weight words: what a projection's coordinates make of an event."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig
-
-LEVELS = 3
 
 
 def visit_layout(config: ArrayConfig) -> data.StructLayout:
@@ -32,7 +30,7 @@ def turn_layout(config: ArrayConfig) -> data.StructLayout:
             "first": 1, "last": 1, "unknown": 1,
             "base": core.word_bits, "base_row": core.row_bits,
             "word": core.word_bits, "row": core.row_bits, "count": core.count_bits, "fanout": core.fanout_bits,
-            "word_step": core.word_bits, "row_step": core.row_bits,
+            **({"word_step": core.word_bits, "row_step": core.row_bits} if core.loops > 1 else {}),
             **passenger_fields(config),
         }
     )  # fmt: skip
@@ -61,7 +59,7 @@ class Loops(wiring.Component):
     def __init__(self, config: ArrayConfig):
         self.config = config
         # A table of two coordinates has no walk of three.
-        self.levels = min(LEVELS, config.core.coordinates)
+        self.levels = min(config.core.loops, config.core.coordinates)
         super().__init__(
             {
                 "turns": In(stream.Signature(turn_layout(config))),
@@ -111,8 +109,6 @@ class Loops(wiring.Component):
                 start.row.eq(Mux(turn.first, turn.base_row, start.row) + turn.row),
                 counts[0].eq(turn.count),
                 singles[0].eq(turn.count == 1),
-                steps[0].word.eq(turn.word_step),
-                steps[0].row.eq(turn.row_step),
                 fanout.eq(turn.fanout),
                 empty.eq(is_empty),
                 unknown.eq(is_unknown),
@@ -120,6 +116,8 @@ class Loops(wiring.Component):
                 complete.eq(turn.last),
             ]
             m.d.sync += [passengers[name].eq(turn[name]) for name in passengers]
+            if core.loops > 1:
+                m.d.sync += [steps[0].word.eq(turn.word_step), steps[0].row.eq(turn.row_step)]
             for level in range(1, levels):
                 m.d.sync += [
                     counts[level].eq(Mux(turn.first, 1, counts[level - 1])),

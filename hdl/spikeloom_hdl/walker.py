@@ -147,7 +147,7 @@ class Walker(wiring.Component):
             m.d.sync += [
                 descriptor.eq(projections.data),
                 coordinate.eq(projections.data.first), coordinates_left.eq(projections.data.count), first.eq(1),
-                last.eq(~projections.data.count[1]),
+                last.eq(~projections.data.count[1] if core.loops > 1 else 1),
             ]  # fmt: skip
         with m.Elif(move & valid["opened"]):
             m.d.sync += [coordinate.eq(coordinate + 1), coordinates_left.eq(coordinates_left - 1), first.eq(0)]
@@ -155,7 +155,9 @@ class Walker(wiring.Component):
         m.d.comb += [coordinates.address.eq(coordinate), coordinates.enable.eq(move)]
 
         # What goes along with a coordinate to the loops.
-        passenger = {"first": first, "last": last, "base": descriptor.base, "base_row": descriptor.row}
+        passenger = {"base": descriptor.base, "base_row": descriptor.row}
+        if core.loops > 1:
+            passenger |= {"first": first, "last": last}
         passenger |= {"delay": descriptor.delay, "sparse": descriptor.sparse}
         if config.payload_bits:
             passenger["payload"] = opened.payload
@@ -168,7 +170,7 @@ class Walker(wiring.Component):
                 m.d.sync += valid[stage].eq(valid[front[stage]])
                 m.d.sync += [carried[name].eq(passenger[name]) for name in carried]
             if stage == "looked":
-                starts, index = carried["first"], Signal.like(opened.index, name="looked_index")
+                starts, index = carried.get("first", first), Signal.like(opened.index, name="looked_index")
                 with m.If(move):
                     m.d.sync += index.eq(opened.index)
             passenger = carried
@@ -177,7 +179,7 @@ class Walker(wiring.Component):
         rest = Signal(config.index_bits)
         part = coordinates.data
         with m.If(move):
-            m.d.sync += rest.eq(Mux(starts, index, rest >> part.bits))
+            m.d.sync += rest.eq(Mux(starts, index, rest >> part.bits) if core.loops > 1 else index)
 
         # value: its bits alone. entry: the product is here, and the entry on its way.
         value = Signal(config.index_bits)
@@ -213,9 +215,11 @@ class Walker(wiring.Component):
         m.d.comb += [
             turn_valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),
-            turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step), turn.unknown.eq(0),
+            turn.unknown.eq(0), turn.first.eq(1), turn.last.eq(1),
             *(turn[name].eq(carried) for name, carried in passenger.items()),
         ]  # fmt: skip
+        if core.loops > 1:
+            m.d.comb += [turn.word_step.eq(found.word_step), turn.row_step.eq(found.row_step)]
         if core.entries:
             looked_up = entries.data
             m.d.comb += [

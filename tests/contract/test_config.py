@@ -20,7 +20,7 @@ CHANGED = {
     },
     CoreConfig: {
         "lanes": 16, "rows": 31, "words": 4095, "slots": 8, "group": 2, "sums_latency": 2, "projections": 17,
-        "coordinates": 33, "entries": 1, "sparse": True, "phases": 2,
+        "coordinates": 33, "loops": 2, "entries": 1, "sparse": True, "phases": 2,
         "parameters_per_neuron": False, "adaptive": True, "spike_bits": 2, "event_fifo": 32, "spike_fifo": 32,
         "short": True, "numerics": EXACT,
     },

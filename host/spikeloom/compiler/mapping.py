@@ -7,6 +7,7 @@ import numpy as np
 from ..contract.config import ArrayConfig, CoreConfig
 from ..contract.errors import FitError
 from ..contract.fabric import HOST, multicast_tree
+from ..contract.layout import Layout
 from ..contract.network import Population, QuantisedNetwork
 from ..contract.neuron import NEVER
 from ..contract.numerics import Profile
@@ -69,8 +70,8 @@ def _lay_out(
         memories[number, space][: len(records), : records.shape[1]] = records
         used[number, space] = len(records)
 
-    def columns(records: list[dict[str, int]]) -> dict[str, np.ndarray]:
-        return {name: np.array([record[name] for record in records]) for name in records[0]}
+    def columns(layout: Layout, records: list[dict[str, int]]) -> dict[str, np.ndarray]:
+        return {field.name: np.array([record[field.name] for record in records]) for field in layout.fields}
 
     if tables.at:
         fill(Space.WEIGHT, core.weight_layout.pack({"weight": np.concatenate(tables.words)}))
@@ -82,7 +83,7 @@ def _lay_out(
         (Space.PROJECTION, core.projection_layout, tables.projections),
     ):
         if records:
-            fill(space, layout.pack(columns(records)))
+            fill(space, layout.pack(columns(layout, records)))
     keys = {name: np.zeros(config.keys, dtype=np.int64) for name in ("first", "count", "sources")}
     for key, entries in tables.keys.items():
         keys["first"][key], keys["count"][key], keys["sources"][key] = entries[0], len(entries), sources[key]
@@ -95,6 +96,7 @@ def _check_depths(core: CoreConfig, number: int, tables: Tables) -> None:
         ("entries", len(tables.entries), core.entries),
         ("coordinates", len(tables.coordinates), core.coordinates),
         ("projections", len(tables.projections), core.projections),
+        ("loops", max((record["count"] for record in tables.projections), default=1), core.loops),
     ):
         if needed > have:
             raise FitError(

@@ -154,6 +154,7 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
         "group_state_bits": core.group * numerics.state_bits,
         "multiplexers": numerics.accumulator_bits * (core.lanes - core.group),
         "entries": (core.word_bits + core.row_bits) * (core.entries > 0),
+        "loops": (core.word_bits + core.row_bits) * (min(core.loops, core.coordinates) - 1),
         "sparse": core.row_bits * core.sparse,
         "phases": core.phases - 1,
         "record_bits": sum(m.width for m in memories(config) if m.space is not Space.WEIGHT),
@@ -171,10 +172,11 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
 
 SUMS = {
     "COMB": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-             "entries", "sparse", "phases", "record_bits", "flit", "links"),
+             "entries", "loops", "sparse", "phases", "record_bits", "flit", "links"),
     "FF": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-           "entries", "sparse", "phases", "record_bits", "flit", "links"),
-    "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "record_bits", "registers"),
+           "entries", "loops", "sparse", "phases", "record_bits", "flit", "links"),
+    "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "loops", "record_bits",
+           "registers"),
 }  # fmt: skip
 """Features that each resource may depend on."""
 

@@ -86,6 +86,7 @@ def _shrink(network: QuantisedNetwork, config: ArrayConfig, placement: Placement
         words=max(WORDS_STEP, -(-most[Space.WEIGHT] // WORDS_STEP) * WORDS_STEP),
         projections=max(1, most[Space.PROJECTION]),
         coordinates=max(1, most[Space.COORDINATE]),
+        loops=1,
         entries=max(_entries(network, placement, config)),
     )
     grids = [s.grid for s in placement.slices] + list(placement.input_grids.values())

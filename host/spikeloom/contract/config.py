@@ -43,7 +43,9 @@ class CoreConfig:
         sums_latency: cycles that the RAM of the accumulators takes, 0 to 2, and results that are forwarded besides two:
             0 is LUT RAM, for few rows and slots; 1 block RAM; 2 block RAM with its output register, for high clocks.
         projections: depth of the projection table.
-        coordinates: depth of the table of coordinates, one to three a projection.
+        coordinates: depth of the table of coordinates, one to ``loops`` a projection.
+        loops: nested loops that the walk of a projection has at most, 1 to 3: dense and sparse projections take one,
+            each axis of space that a convolution or a pool has takes another one.
         entries: depth of the table that coordinates may look up in place of a product: edges of convolutions, row
             pointers of sparse projections; 0 leaves both out.
         sparse: words of sparse projections carry their row.
@@ -67,6 +69,7 @@ class CoreConfig:
     sums_latency: int = 2
     projections: int = 16
     coordinates: int = 32
+    loops: int = 3
     entries: int = 0
     sparse: bool = False
     phases: int = 1
@@ -82,8 +85,8 @@ class CoreConfig:
         for name, low, high in (
             ("lanes", 1, 128), ("rows", 1, 4096), ("words", 2, 1 << 18), ("slots", 2, 64), ("group", 1, 128),
             ("sums_latency", 0, 2),
-            ("projections", 1, 1024), ("coordinates", 1, 3072), ("entries", 0, 1 << 18), ("phases", 1, PHASES_MAX),
-            ("spike_bits", 0, PAYLOAD_BITS_MAX),
+            ("projections", 1, 1024), ("coordinates", 1, 3072), ("loops", 1, 3), ("entries", 0, 1 << 18),
+            ("phases", 1, PHASES_MAX), ("spike_bits", 0, PAYLOAD_BITS_MAX),
             ("event_fifo", 2, 1024), ("spike_fifo", 2, 1024),
         ):  # fmt: skip
             check_range("core", name, getattr(self, name), low, high)
@@ -159,7 +162,7 @@ class CoreConfig:
         """The synapses from one key onto one population on this core.
 
         An event walks from word ``base`` and row ``row`` on, moved and repeated by what its ``count`` coordinates
-        (1 to 3, the records ``first`` and on) give. ``sparse``: each word carries its row.
+        (1 to ``loops``, the records ``first`` and on) give. ``sparse``: each word carries its row.
         """
         return Layout(
             (
@@ -179,8 +182,10 @@ class CoreConfig:
         It gives a loop: where it starts, how often it runs, and the steps from one turn to the next. The start's word
         is ``value * scale``, its row 0, and it runs ``count`` times; or, with ``table``, the entry ``scale + value``
         says all that. The first coordinate is the outermost loop; the last one is the innermost, whose steps are one
-        word and one row and whose ``fanout`` counts the synapses of all its turns. Steps are modulo the field's width.
+        word and one row and whose ``fanout`` counts the synapses of all its turns. Steps are modulo the field's width;
+        where there is but one loop, there are none.
         """
+        steps = (Field("word_step", self.word_bits), Field("row_step", self.row_bits))
         return Layout(
             (
                 Field("bits", INDEX_FIELD_BITS),
@@ -188,8 +193,7 @@ class CoreConfig:
                 Field("scale", max(self.word_bits, bits_for(self.entries or 1))),
                 Field("count", self.count_bits),
                 Field("fanout", self.fanout_bits),
-                Field("word_step", self.word_bits),
-                Field("row_step", self.row_bits),
+                *(steps if self.loops > 1 else ()),
             )
         )
 
