@@ -9,15 +9,15 @@ from amaranth.lib.wiring import In, Out
 from . import memories
 from .memories.wires import single
 
-MULT18X18D_BITS = 18
-"""Of a factor of ECP5's multiplier, with its sign."""
+MULT18X18D_BITS, MAC16_BITS = 18, 16
+"""Of a factor of ECP5's and of iCE40's multiplier, with its sign."""
 
 
 class Multiplier(wiring.Component):
     """``product`` is that of the factors of two cycles ago, or of one.
 
     On an ECP5 it is one MULT18X18D with its input and output registers: without them, its 3.9 ns (speed 6, says
-    nextpnr) and the ways to it and from it are one path.
+    nextpnr) and the ways to it and from it are one path. On an iCE40 it is one SB_MAC16.
 
     Parameters
     ----------
@@ -40,9 +40,11 @@ class Multiplier(wiring.Component):
         super().__init__({"a": In(a), "b": In(b), "enable": In(1, init=1), "product": Out(product)})
 
     def elaborate(self, platform):
-        fits = all(len(factor) + (not factor.shape().signed) <= MULT18X18D_BITS for factor in (self.a, self.b))
-        if fits and memories.family_of(platform) == "ecp5" and not getattr(platform, "models", False):
+        family = "generic" if getattr(platform, "models", False) else memories.family_of(platform)
+        if family == "ecp5" and self._fits(MULT18X18D_BITS):
             return self._mult18x18d()
+        if family == "ice40" and self._fits(MAC16_BITS):
+            return self._mac16()
         m = Module()
         a, b = Signal.like(self.a, name="factor_a"), Signal.like(self.b, name="factor_b")
         if self.registers == 1:
@@ -51,6 +53,28 @@ class Multiplier(wiring.Component):
             if self.registers == 2:
                 m.d.sync += [a.eq(self.a), b.eq(self.b)]
             m.d.sync += self.product.eq(a * b)
+        return m
+
+    def _fits(self, bits: int) -> bool:
+        return all(len(factor) + (not factor.shape().signed) <= bits for factor in (self.a, self.b))
+
+    def _mac16(self) -> Module:
+        m = Module()
+        a, b = (Signal(signed(MAC16_BITS), name=name) for name in ("factor_a", "factor_b"))
+        product = Signal(2 * MAC16_BITS)
+        m.d.comb += [a.eq(self.a), b.eq(self.b), self.product.eq(product)]
+        idle = (
+            "C", "D", "AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT", "OLOADTOP",
+            "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI", "SIGNEXTIN",
+        )  # fmt: skip
+        factors = int(self.registers == 2)
+        m.submodules.mac16 = Instance(
+            "SB_MAC16",
+            p_A_REG=factors, p_B_REG=factors, p_PIPELINE_16x16_MULT_REG2=1, p_A_SIGNED=1, p_B_SIGNED=1,
+            p_TOPOUTPUT_SELECT=3, p_BOTOUTPUT_SELECT=3,  # the product of 16 by 16 bits
+            i_CLK=ClockSignal(), i_CE=self.enable, i_A=a, i_B=b, o_O=product,
+            **{f"i_{pin}": Const(0, MAC16_BITS if pin in "CD" else 1) for pin in idle},
+        )  # fmt: skip
         return m
 
     def _mult18x18d(self) -> Module:

@@ -201,15 +201,16 @@ class Walker(wiring.Component):
         # found: what the coordinate gives, by one way or the other.
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
+        registers = 1 if core.short else 2
+        m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape(), registers)
+        m.d.comb += multiplier.enable.eq(move)
         if core.short:
+            m.d.comb += [multiplier.a.eq(value), multiplier.b.eq(of_value.scale), found_product.eq(multiplier.product)]
             with m.If(move):
-                m.d.sync += [found.eq(of_value), found_product.eq(value * of_value.scale)]
+                m.d.sync += found.eq(of_value)
         else:
-            m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape())
+            m.d.comb += [multiplier.a.eq(next_value), multiplier.b.eq(part.scale)]
             of_entry = Signal(part.shape())
-            m.d.comb += [
-                multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move),
-            ]  # fmt: skip
             with m.If(move):
                 m.d.sync += [of_entry.eq(of_value), found.eq(of_entry), found_product.eq(multiplier.product)]
         m.d.comb += [

@@ -30,6 +30,7 @@ CASES = {
     "32 lanes, rows share parameters": {
         "numerics": NARROW, "lanes": 32, "group": 4, "sizes": (40, 9), "sparse": True, "per_neuron": False,
     },
+    "short": {"numerics": NARROW, "lanes": 8, "group": 2, "sizes": (20, 9), "sparse": True, "short": True},
     "loihi": {"numerics": LOIHI, "lanes": 4, "group": 2, "sizes": (20, 9), "sparse": True},
     "1-bit weights": {
         "numerics": Numerics(weight_bits=1, state_bits=12), "lanes": 16, "sizes": (20, 9), "sparse": False,
@@ -43,9 +44,10 @@ def network_and_image(case: str, seed: int) -> tuple[QuantisedNetwork, Image]:
     """The same in pytest's process and in the simulator's."""
     options = dict(CASES[case])
     lanes, group, numerics = options.pop("lanes"), options.pop("group", 1), options.pop("numerics")
+    changes = {"short": True, "sums_latency": 1} if options.pop("short", False) else {}
     network = random_network(np.random.default_rng(seed), numerics, **options)
     config = size_array(network, 1, 1, lanes, group=group, parameters_per_neuron=options.get("per_neuron", True))
-    return network, compile_network(network, config)
+    return network, compile_network(network, config.with_core(**changes))
 
 
 FULL = ("adaptive", "1 lane")
@@ -60,7 +62,7 @@ def test_core(case: str, seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["8 lanes", *(pytest.param(case, marks=pytest.mark.full) for case in ("8 lanes, 4 a cycle", "loihi"))],
+    ["short", *(pytest.param(case, marks=pytest.mark.full) for case in ("8 lanes", "8 lanes, 4 a cycle", "loihi"))],
 )
 def test_core_of_ice40(case: str, tmp_path: Path) -> None:
     """What that chip has no LUT RAM for is made otherwise: counters, and values that wait in the neuron's pipeline."""

@@ -65,7 +65,11 @@ def compare(config: ArrayConfig, seeds: range) -> Counter[str]:
 
 
 def test_random_networks_on_two_cores() -> None:
-    compare(array(2, 1, 4, payload_bits=4), range(15))
+    compare(array(2, 1, 4, payload_bits=4), range(12))
+
+
+def test_random_networks_with_short_pipelines() -> None:
+    compare(array(1, 1, 4, payload_bits=4, short=True, sums_latency=1), range(12))
 
 
 @pytest.mark.full
@@ -76,9 +80,10 @@ def test_random_networks_on_two_cores() -> None:
         array(1, 1, 8, event_fifo=2, spike_fifo=2, slots=32),
         array(2, 1, 4),
         array(2, 2, 2),
+        array(2, 1, 4, payload_bits=4, short=True, sums_latency=1, event_fifo=2, spike_fifo=2),
         array(4, 4, 2, event_fifo=2, payload_bits=4),
     ],
-    ids=["one core, two lanes at once", "one core, shortest queues", "2x1", "2x2", "4x4"],
+    ids=["one core, two lanes at once", "one core, shortest queues", "2x1", "2x2", "2x1, short pipelines", "4x4"],
 )
 def test_more_random_networks(config: ArrayConfig) -> None:
     compare(config, range(100))

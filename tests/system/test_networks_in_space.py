@@ -28,6 +28,13 @@ ARRAYS = {
             numerics=Numerics(profile=Profile.LOIHI, fraction_bits=LOIHI_SHIFT, accumulator_bits=24),
         ),
     ),
+    "short pipelines, 4 lanes, 2 at once, 1x1": ArrayConfig(
+        key_bits=6, index_bits=12, payload_bits=4,
+        core=CoreConfig(
+            lanes=4, group=2, short=True, sums_latency=1, **ROOM,
+            numerics=Numerics(fraction_bits=3, state_bits=16, accumulator_bits=24),
+        ),
+    ),
 }  # fmt: skip
 """Arrays that hold every network that is drawn: one build serves them all."""
 

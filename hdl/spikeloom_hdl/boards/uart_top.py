@@ -99,8 +99,10 @@ class UartTop(wiring.Component):
             with m.State("DEAF"):
                 m.d.comb += self.deaf.eq(1)
                 with m.If(~silence.any() & ~queue.o.valid):
-                    m.d.comb += restart.eq(1)
-                    m.next = "REPORT"
+                    m.next = "RESTART"
+            with m.State("RESTART"):  # a state of its own: this resets everything
+                m.d.comb += [self.deaf.eq(1), restart.eq(1)]
+                m.next = "REPORT"
             with m.State("REPORT"):
                 m.d.comb += [uart.i.payload.eq(error), uart.i.valid.eq(1), array.tx.ready.eq(0)]
                 with m.If(uart.i.ready):
