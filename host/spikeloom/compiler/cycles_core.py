@@ -118,14 +118,14 @@ class Walk:
     words: int = 0
     taken: list[int] = field(default_factory=list)
     passed: list[int] = field(default_factory=list)
-    """When each event went from the queue's memory to its register, and left that."""
+    """When each event went from the queue's memory to its register, and into the walker."""
 
     def __post_init__(self) -> None:
         self._move, self._open, self._take = Gate(), Gate(), Gate()
         self._last_turn = self._last_visit = self._begin = -1
         self._waiting = False  # a complete walk blocks the next loop until it begins
-        self._next_reserved = 0
         self._moves = LOOK_UP_MOVES // 2 if self.tables.core.short else LOOK_UP_MOVES
+        self._next_reserved = self._left = 0  # _left: when the last event left the queue
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
     @property
@@ -137,9 +137,11 @@ class Walk:
     def event(self, written: int, key: int, index: int) -> None:
         """The next event comes into the queue."""
         move, open_, take = self._move, self._open, self._take
-        passed = max(written + 1, self.taken[-1] if self.taken else 0)
+        passed = max(written + 1, self._left)
         self.passed.append(passed)
-        at = take.inner(open_.inner(move.inner(passed + 1)))
+        # The skid takes it as soon as that is empty, whether or not the walker moves, and so makes room in the queue.
+        self._left = max(passed, self.taken[-1] if self.taken else 0) + 1
+        at = take.inner(open_.inner(move.inner(self._left)))
         self.taken.append(move.outer(open_.outer(take.outer(at))))
         moves = self._moves
         known = open_.outer(take.outer(at + moves))
