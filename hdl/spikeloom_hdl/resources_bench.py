@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from spikeloom.contract.boards import BOARDS
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import EXACT, SMALL, Numerics
 
@@ -47,6 +48,12 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+SHORT: dict[str, Any] = {
+    "short": True, "sums_latency": 1, "event_fifo": 4, "spike_fifo": 4, "slots": 2, "projections": 4, "coordinates": 4,
+}  # fmt: skip
+"""What an iCE40 has room for."""
+
+
 def array(width: int = 1, height: int = 1, *, payload_bits: int = 0, key_bits: int = 4, **core: Any) -> ArrayConfig:
     return ArrayConfig(
         width=width, height=height, key_bits=key_bits, index_bits=10, payload_bits=payload_bits,
@@ -70,22 +77,21 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(numerics=EXACT, slots=2),
         array(lanes=8, rows=128, group=2, words=16384, entries=1024, sparse=True, projections=64, coordinates=128),
         array(2, 1, group=2, **SPARSE),
+        array(4, 2, group=2, loops=1, parameters_per_neuron=False),
+        array(lanes=32, rows=8, loops=1),
+        array(2, 2, lanes=16, group=4, rows=8, loops=1, parameters_per_neuron=False),
     ],
     "ice40": [
-        array(rows=18, words=16384, slots=2, projections=2, coordinates=2, parameters_per_neuron=False, event_fifo=4,
-              spike_fifo=4, key_bits=2, numerics=TINY),
-        array(lanes=4, rows=32, words=4096, slots=2, projections=4, coordinates=4, parameters_per_neuron=False,
-              event_fifo=4, spike_fifo=4, key_bits=2, numerics=TINY),
-        array(lanes=2, rows=64, words=8192, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
-              numerics=SMALL),
-        array(lanes=4, group=2, rows=16, words=2048, slots=2, event_fifo=4, spike_fifo=4, numerics=TINY),
-        array(lanes=4, rows=32, words=4096, slots=4, entries=128, sparse=True, numerics=SMALL),
-        array(lanes=1, rows=128, words=16384, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
-              parameters_per_neuron=False, numerics=SMALL),
-        array(lanes=2, group=2, rows=32, words=4096, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
-              numerics=SMALL),
-        array(lanes=8, rows=16, words=4096, slots=2, projections=4, coordinates=4, event_fifo=4, spike_fifo=4,
-              numerics=SMALL),
+        BOARDS["icebreaker"].config,
+        array(**SHORT, lanes=4, rows=32, words=4096, parameters_per_neuron=False, loops=1, key_bits=2, numerics=TINY),
+        array(**SHORT, lanes=2, rows=64, words=8192, loops=1, numerics=SMALL),
+        array(**SHORT, lanes=4, group=2, rows=16, words=2048, loops=2, numerics=TINY),
+        array(**SHORT | {"slots": 4}, lanes=4, rows=32, words=4096, entries=128, sparse=True, numerics=SMALL),
+        array(**SHORT, lanes=1, rows=128, words=16384, parameters_per_neuron=False, loops=1, numerics=SMALL),
+        array(**SHORT, lanes=2, group=2, rows=32, words=4096, numerics=SMALL),
+        array(**SHORT, lanes=8, rows=16, words=4096, loops=1, numerics=SMALL),
+        array(**SHORT, lanes=8, group=2, rows=18, words=13312, parameters_per_neuron=False, loops=1, numerics=TINY),
+        array(**SHORT, lanes=4, rows=32, words=4096, entries=64, sparse=True, loops=1, numerics=TINY),
     ],
 }  # fmt: skip
 """Arrays that span what the sizer and ``fit`` choose from; the eighth of ECP5 is the ULX3S's preset."""

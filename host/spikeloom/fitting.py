@@ -35,8 +35,8 @@ PROBE_EVENTS = 1500
 """Events that the first look at a candidate's cycles covers, about."""
 FINALISTS = 8
 """Candidates whose cycles are counted on whole samples."""
-SMALL_QUEUES = {"event_fifo": 4, "spike_fifo": 4}
-"""iCE40 has no LUT RAM: queues are flip-flops."""
+ICE40: dict[str, Any] = {"event_fifo": 4, "spike_fifo": 4, "short": True, "sums_latency": 1}
+"""Without LUT RAM queues are flip-flops, and there are few of these."""
 
 Tell = Callable[[str], None]
 
@@ -227,7 +227,7 @@ def _arrays(network: QuantisedNetwork, plan: Schedule, place: Room, refused: lis
             if config is None:
                 break
             if place.chip.family == "ice40":
-                config = config.with_core(**SMALL_QUEUES)
+                config = config.with_core(**ICE40)
             for group in (n for n in GROUPS if lanes % n == 0):
                 yield config.with_core(group=group)
 

@@ -19,6 +19,7 @@ from spikeloom.contract.stream import ERROR_LAYOUT, MAGIC, Error, Info, Operatio
 from spikeloom_hdl.boards import TARGETS
 from spikeloom_hdl.boards import build as build_module
 from spikeloom_hdl.boards.build import BitstreamError, Use, build_bitstream, read_report, tool_path
+from spikeloom_hdl.boards.pll import divisors
 from spikeloom_hdl.boards.uart_top import UartTop
 from spikeloom_hdl.generate import systemverilog
 from spikeloom_sim.bench import cycles, simulate, start
@@ -251,7 +252,7 @@ REPORT = {
 
 
 def test_report() -> None:
-    resources, fmax = read_report(REPORT)
+    resources, fmax = read_report(REPORT, TARGETS["ulx3s_85f"].resources)
     assert fmax == 61.5
     assert resources == {
         "LUT": Use(4000, 83640),
@@ -260,7 +261,14 @@ def test_report() -> None:
         "multiplier": Use(5, 156),
     }
     with pytest.raises(BitstreamError, match="clock"):
-        read_report({**REPORT, "fmax": {}})
+        read_report({**REPORT, "fmax": {}}, TARGETS["ulx3s_85f"].resources)
+
+
+def test_pll() -> None:
+    """27 MHz of 12: the oscillator at 864 MHz."""
+    assert divisors(27e6, 12e6) == (71, 5)
+    with pytest.raises(ValueError, match="no PLL of an iCE40 makes"):
+        divisors(27.1e6, 12e6)
 
 
 class Tools:

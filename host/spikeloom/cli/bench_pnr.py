@@ -17,7 +17,7 @@ def bench_pnr(
     lanes: Annotated[list[int] | None, typer.Option(help="Lanes of a core, several times.")] = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F, GW2AR-18."),
+        typer.Option(help="A whole chip in place of cores, several times: LFE5U-85F, LFE5U-25F, UP5K, GW2AR-18."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to this.")] = 3,
     placer: Annotated[
@@ -62,7 +62,7 @@ def bench_pnr(
     (docs / "place_and_route.md").write_text(pnr_bench.page(record))
     pnr_bench.plot(record, docs / "place_and_route.png")
     lines = pnr_bench.summary(record)
-    columns = ("part", "lanes", "COMB", "FF", "RAM", "DSP", "worst_mhz", "ksops_per_comb", "gsops")
-    table("place and route", columns, [tuple(line[name] for name in columns) for line in lines])
+    columns = ("part", "lanes", "COMB", "LC", "FF", "RAM", "DSP", "worst_mhz", "ksops_per_cell", "gsops")
+    table("place and route", columns, [tuple(line.get(name, "") for name in columns) for line in lines])
     console.print(f"results: {output}", markup=False)
     finish(json.loads(json.dumps({"cores": lines, "tools": record["tools"]})), as_json)

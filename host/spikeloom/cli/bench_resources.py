@@ -78,12 +78,9 @@ def fitted(family: str, store: Path) -> dict[str, Any]:
 
 def clocks(family: str, results: Path) -> dict[str, Any]:
     """The slowest seed of cores by their lanes, in MHz, and how much slower a whole board is."""
-    if family == "ecp5":
-        runs = json.loads((results / "pnr.json").read_text())["points"].values()
-        speeds = [(run["lanes"], run["fmax_mhz"]) for run in runs if run["family"] == family]
-    else:
-        chips = json.loads((results / "chips.json").read_text())["chips"]
-        cores = [c for c in chips if c["chip"].startswith("iCE40")]
-        speeds = [(c["configuration"]["core"]["lanes"], run["fmax_mhz"]) for c in cores for run in c["runs"]]
-    slowest = {lanes: min(mhz for n, mhz in speeds if n == lanes) for lanes, _ in speeds}
-    return {"cores": [{"lanes": n, "mhz": mhz} for n, mhz in sorted(slowest.items())], "whole": WHOLE}
+    from spikeloom_hdl.pnr_bench import summary
+
+    lines = [line for line in summary(json.loads((results / "pnr.json").read_text())) if line["family"] == family]
+    cores = [line for line in lines if not line["part"]]
+    each = [{"lanes": line["lanes"], "mhz": line["worst_mhz"]} for line in cores or lines]
+    return {"cores": sorted(each, key=lambda entry: entry["lanes"]), "whole": WHOLE if cores else 1.0}

@@ -74,6 +74,31 @@ BOARDS: dict[str, Board] = {
         baud=1_000_000,
         description="Radiona ULX3S, Lattice ECP5 LFE5U-85F (CABGA381)",
     ),
+    # Dense networks of about 100 hidden neurons, with weights in all of the SPRAM: 784-128-10 for example.
+    "icebreaker": Board(
+        config=ArrayConfig(
+            key_bits=2,
+            index_bits=10,
+            core=CoreConfig(
+                lanes=8,
+                rows=18,
+                words=16384,
+                slots=2,
+                sums_latency=1,
+                short=True,
+                projections=2,
+                coordinates=2,
+                loops=1,
+                parameters_per_neuron=False,
+                event_fifo=4,
+                spike_fifo=4,
+                numerics=Numerics(fraction_bits=0, state_bits=14),
+            ),
+        ),
+        clock_hz=27_000_000,
+        baud=1_000_000,
+        description="1BitSquared iCEBreaker, Lattice iCE40UP5K-SG48",
+    ),
 }
 
 
@@ -102,7 +127,7 @@ class Room:
 ROOMS: dict[str, Room] = {
     "ulx3s_85f": Room(chip=LFE5U_85F, clock_hz=25_000_000, baud=1_000_000),
     "ulx3s_25f": Room(chip=LFE5U_25F, clock_hz=25_000_000, baud=1_000_000),
-    "icebreaker": Room(chip=UP5K, clock_hz=12_000_000, baud=1_000_000),
+    "icebreaker": Room(chip=UP5K, clock_hz=27_000_000, baud=1_000_000),
 }
 
 
