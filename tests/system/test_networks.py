@@ -5,6 +5,7 @@ import pytest
 from examples import ARRAYS, NAMES, example
 
 import spikeloom as sl
+from spikeloom.contract.boards import BOARDS
 from spikeloom.contract.ring import Space
 
 
@@ -34,6 +35,18 @@ def test_gateware_classifies_as_golden(name: str) -> None:
     assert result.counters["synapses"].sum() == expected.synapses.sum()
     assert data.accuracy(result.counts) == data.accuracy(expected.counts)
     assert (result.cycles > 0).all()
+
+
+@pytest.mark.xdist_group("networks")
+def test_digits_on_the_preset_of_the_icebreaker() -> None:
+    """784-128-10 on short pipelines, with states of 14 bits: as exact, and as good."""
+    data = example("digits").data
+    quantised = sl.quantise(
+        example("digits").network, data.samples[:100], scale="layer", numerics=BOARDS["icebreaker"].config.numerics
+    )
+    image = sl.compile(quantised, "icebreaker")
+    assert sl.verify(image, data.samples[:5]).count == 0
+    assert data.accuracy(sl.golden.run(quantised, data.samples).counts) >= 99
 
 
 @pytest.mark.xdist_group("networks")

@@ -54,7 +54,8 @@ TARGETS: dict[str, Target] = {
     "icebreaker": Target(
         ICEBreakerPlatform,
         _icebreaker,
-        options={"nextpnr_opts": NEXTPNR, "synth_opts": "-dsp"},
+        # The PLL's clock has lost its name by then, and with that a constraint of its own.
+        options={"nextpnr_opts": f"{NEXTPNR} --freq {board('icebreaker').clock_hz / 1e6:g}", "synth_opts": "-dsp"},
         resources={
             "logic cell": "ICESTORM_LC",
             "block RAM": "ICESTORM_RAM",

@@ -41,7 +41,6 @@ class Pll(Elaboratable):
             p_FEEDBACK_PATH="SIMPLE", p_DIVR=0, p_DIVF=self.feedback, p_DIVQ=self.output, p_FILTER_RANGE=1,
             i_PACKAGEPIN=pin.io, i_RESETB=Const(1), i_BYPASS=Const(0), o_PLLOUTGLOBAL=clock, o_LOCK=locked,
         )  # fmt: skip
-        platform.add_clock_constraint(clock, self.hz)
         # Counts up: what does not count yet is not out of reset.
         m.domains.waits = ClockDomain(reset_less=True, local=True)
         wait = int(BLOCK_RAM_SECONDS * self.hz)
