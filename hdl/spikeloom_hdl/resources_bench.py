@@ -91,6 +91,7 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(**SHORT, lanes=2, group=2, rows=32, words=4096, numerics=SMALL),
         array(**SHORT, lanes=8, rows=16, words=4096, loops=1, numerics=SMALL),
         array(**SHORT, lanes=8, group=2, rows=18, words=13312, parameters_per_neuron=False, loops=1, numerics=TINY),
+        array(**SHORT, lanes=8, group=2, rows=16, words=4096, parameters_per_neuron=False, loops=1, numerics=SMALL),
         array(**SHORT, lanes=4, rows=32, words=4096, entries=64, sparse=True, loops=1, numerics=TINY),
     ],
 }  # fmt: skip
