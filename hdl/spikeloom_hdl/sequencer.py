@@ -179,20 +179,21 @@ class Sequencer(wiring.Component):
             m.d.sync += lost.eq(lost + 1)
 
         # Ticks.
+        # Whether there is more to do, and whether it is time, stand in registers: what they decide is far away.
         ticks_left = Signal(TICK_COUNT_BITS)  # starts that the last TICK still asks for
+        more = Signal()
         next_flush = Signal(LATENCY_BITS)
         running = Signal()  # a tick was started and its DONE has not gone
         tick_number = Signal(COLUMN_BITS)
         last_phase = Signal.like(self.phase)
         in_last_phase = self.phase == last_phase if phases > 1 else Const(1)
         period = Signal(ARGUMENT_BITS)
-        until_due = Signal(ARGUMENT_BITS)
+        until_due, due = Signal(ARGUMENT_BITS), Signal(init=1)
         timed = Signal()  # a period runs
         overruns = Signal(COLUMN_BITS)
         m.d.sync += [self.start.eq(0), self.reset_state.eq(0)]
-        due = ~until_due[1:].any()
         with m.If(~due):
-            m.d.sync += until_due.eq(until_due - 1)
+            m.d.sync += [until_due.eq(until_due - 1), due.eq(until_due <= 2)]
         with m.Elif(timed):
             m.d.sync += timed.eq(0)
             with m.If(running):
@@ -259,7 +260,7 @@ class Sequencer(wiring.Component):
                 with m.Elif(running & rest):
                     m.d.sync += lost_under_way.eq(max(0, self.lost_lag - 1))
                     m.next = "REPORT"
-                with m.Elif(~running & ticks_left.any() & rest & due):
+                with m.Elif(~running & more & rest & due):
                     m.d.comb += disturb.eq(1)
                     m.d.sync += [
                         self.start.eq(1),
@@ -267,12 +268,14 @@ class Sequencer(wiring.Component):
                         self.flush.eq(next_flush),
                         next_flush.eq(next_flush + (next_flush.any() & ~next_flush.all())),
                         ticks_left.eq(ticks_left - 1),
+                        more.eq(ticks_left != 1),
                         running.eq(1),
                         held_back.eq(self.start_latency),
                         until_due.eq(period),
+                        due.eq(period <= 1),
                         timed.eq(period.any()),
                     ]
-                with m.Elif(rx.valid & ~ticks_left.any()):
+                with m.Elif(rx.valid & ~more):
                     with m.If(spike.kind == Command.SPIKE):
                         with m.If(~spike_fits):
                             m.d.comb += rx.ready.eq(1)
@@ -289,7 +292,11 @@ class Sequencer(wiring.Component):
                         m.d.comb += rx.ready.eq(1)
                         with m.Switch(spike.kind):
                             with m.Case(Command.TICK):
-                                m.d.sync += [ticks_left.eq(tick.count), next_flush.eq(tick.flush)]
+                                m.d.sync += [
+                                    ticks_left.eq(tick.count),
+                                    more.eq(tick.count != 0),
+                                    next_flush.eq(tick.flush),
+                                ]
                                 with m.If(~tick.count.any()):
                                     fail(Error.TICK, 0)
                             with m.Case(Command.ACCESS):
