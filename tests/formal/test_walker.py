@@ -186,7 +186,7 @@ CONFIGS = {
     "2 projections": (1, {"core": {"coordinates": 2}, "index_bits": 1}),
     "2 events": (2, {"core": {"coordinates": 1, "projections": 1}, "index_bits": 1}),
 }
-DEPTH = {"quick": 16, "short": 18}
+DEPTH = {"quick": 16}
 """22 unless it is here."""
 BUGS = {
     "walk-short": "quick",
