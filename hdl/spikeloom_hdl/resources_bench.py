@@ -77,6 +77,8 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(numerics=EXACT, slots=2),
         array(lanes=8, rows=128, group=2, words=16384, entries=1024, sparse=True, projections=64, coordinates=128),
         array(2, 1, group=2, **SPARSE),
+        array(group=2, spike_bits=3, payload_bits=3),
+        array(spike_bits=8, payload_bits=8, numerics=SMALL),
         array(4, 2, group=2, loops=1, parameters_per_neuron=False),
         array(lanes=32, rows=8, loops=1),
         array(2, 2, lanes=16, group=4, rows=8, loops=1, parameters_per_neuron=False),

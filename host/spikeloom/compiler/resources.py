@@ -156,6 +156,7 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
         "entries": (core.word_bits + core.row_bits) * (core.entries > 0),
         "loops": (core.word_bits + core.row_bits) * (min(core.loops, core.coordinates) - 1),
         "sparse": core.row_bits * core.sparse,
+        "spikes": core.group * core.spike_bits * numerics.state_bits,
         "phases": core.phases - 1,
         "record_bits": sum(m.width for m in memories(config) if m.space is not Space.WEIGHT),
         "registers": inside.get("registers", 0),
@@ -172,9 +173,9 @@ def features(config: ArrayConfig, family: str) -> dict[str, float]:
 
 SUMS = {
     "COMB": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-             "entries", "loops", "sparse", "phases", "record_bits", "flit", "links"),
+             "entries", "loops", "sparse", "spikes", "phases", "record_bits", "flit", "links"),
     "FF": ("array", "core", "address", "lanes", "sum_bits", "weight_bits", "product_bits", "group_state_bits",
-           "entries", "loops", "sparse", "phases", "record_bits", "flit", "links"),
+           "entries", "loops", "sparse", "spikes", "phases", "record_bits", "flit", "links"),
     "LC": ("array", "core", "address", "lanes", "sum_bits", "group_state_bits", "entries", "loops", "record_bits",
            "registers"),
 }  # fmt: skip
