@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig, bits_for
 from spikeloom.contract.neuron import LATENCY_BITS
-from spikeloom.contract.ring import Counter, Space, spaces
+from spikeloom.contract.ring import Counter
 
 from .accumulator import Accumulator
 from .bus import BusSignature, share
