@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.contract.config import ArrayConfig, bits_for
 from spikeloom.contract.neuron import LATENCY_BITS
-from spikeloom.contract.ring import Counter, Space, spaces
+from spikeloom.contract.ring import Counter
 
 from .accumulator import Accumulator
 from .accumulator_short import ShortAccumulator
@@ -37,7 +37,7 @@ class Core(wiring.Component):
     start : ``In(1)``, phase : ``In(...)``, flush : ``In(6)``
         Begin a phase of a tick, while the core is idle; its number, and that of the flush tick or 0.
     reset_state : ``In(1)``
-        Clear states, sums and the tick, while the core is idle; takes a cycle more than the deeper memory has rows.
+        Clear states, sums and the tick, while the core is idle: ``rows * max(groups, slots) + 1`` cycles.
     unrouted : ``In(3)``
         Flits that the router could not route in this cycle, for the counter.
     lost : ``Out(1)``
@@ -169,16 +169,21 @@ class Core(wiring.Component):
         m.d.comb += [rows.eq(value) for rows, value in zip(drain.rows, registers.values, strict=True)]
 
     def _clear(self, m, accumulator, neurons) -> Value:
-        """Write zeros over all sums and states, side by side."""
-        geometry = spaces(self.config)
-        depths = {accumulator: geometry[Space.ACCUMULATOR].depth, neurons: geometry[Space.STATE].depth}
-        depth = max(depths.values())
-        address = Signal(bits_for(depth))
-        clearing = Signal()
-        for part, part_depth in depths.items():
-            m.d.comb += [part.clear.eq(clearing & (address < part_depth)), part.clear_address.eq(address)]
-        with m.If(clearing):
-            m.d.sync += [address.eq(address + 1), clearing.eq(address != depth - 1)]
+        """Write zeros over all states and sums, side by side; of the sums over the rows that each slot really has."""
+        core = self.config.core
+        states, sums = Signal(), Signal()  # there are some left
+        address = Signal(range(core.rows * core.groups))
+        row, slot = Signal(core.row_bits), Signal(core.slot_bits)
+        m.d.comb += [
+            neurons.clear.eq(states), neurons.clear_address.eq(address),
+            accumulator.clear.eq(sums), accumulator.clear_address.eq(Cat(row, slot)),
+        ]  # fmt: skip
+        with m.If(states):
+            m.d.sync += [address.eq(address + 1), states.eq(address != core.rows * core.groups - 1)]
+        with m.If(sums):
+            m.d.sync += row.eq(row + 1)
+            with m.If(row == core.rows - 1):
+                m.d.sync += [row.eq(0), slot.eq(slot + 1), sums.eq(slot != core.slots - 1)]
         with m.If(self.reset_state):
-            m.d.sync += [address.eq(0), clearing.eq(1)]
-        return clearing
+            m.d.sync += [states.eq(1), address.eq(0), sums.eq(1), row.eq(0), slot.eq(0)]
+        return states | sums

@@ -96,7 +96,7 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[st
         "drains": counted["drains"],
         "update": counted["updates"],
         "emission": counted["emissions"],
-        "clearing": n * cores * max(core.accumulator_depth, core.rows * core.groups),
+        "clearing": n * cores * core.rows * max(core.groups, core.slots),
     }
     causes["barrier"] = result.cycles.sum() * cores - sum(causes.values())
     return Figures(

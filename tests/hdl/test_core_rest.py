@@ -127,3 +127,29 @@ async def ticks_stay_as_short(dut) -> None:
             await tick(dut, monitor, int(fires.sum()))
             spent.append(now() - began)
         assert len(set(spent)) == 1, f"rows {fires[:, 0]}: ticks take {spent} cycles"
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def a_reset_takes_a_cycle_a_row(dut) -> None:
+    """All states and the sums of all slots are zero then; rows that no slot has, behind its last one, cost nothing."""
+    core = CONFIG.core
+    assert core.slots * core.rows < core.accumulator_depth
+    await start(dut)
+    bus = BusDriver(dut, spaces(CONFIG))
+    for space in (Space.STATE, Space.ACCUMULATOR):
+        geometry = spaces(CONFIG)[space]
+        await bus.write(space, np.ones(geometry.depth * geometry.stride, np.uint32))
+        assert (await bus.read(space, 1)).all()
+    await cycles(dut, 4)
+    began = now()
+    dut.reset_state.value = 1
+    await cycles(dut, 1)
+    dut.reset_state.value = 0
+    await cycles(dut, 1)
+    while not int(dut.idle.value):
+        await cycles(dut, 1)
+    # Two cycles less than from edge to edge: the pulse's own, and the one in which it is idle again.
+    assert now() - began - 2 == core.rows * max(core.groups, core.slots) + 1
+    assert not any(values.any() for values in (await bus.read_records(Space.STATE)).values())
+    sums = (await bus.read_records(Space.ACCUMULATOR))["acc"].reshape(core.slots, 1 << core.row_bits, core.lanes)
+    assert not sums[:, : core.rows].any()

@@ -272,4 +272,4 @@ def add_cycles(core: CoreConfig) -> int:
 
 def clear_cycles(core: CoreConfig) -> int:
     """Cycles in which a core clears its sums and states, side by side; both are written one cycle later."""
-    return max(core.accumulator_depth, core.rows * core.groups) + 1
+    return core.rows * max(core.groups, core.slots) + 1
