@@ -62,7 +62,7 @@ class NeuronPipeline:
 
     STAGES = 11
     """Of a neuron that sends one spike a tick."""
-    ENDS = (1, 4, 7, 11)
+    ENDS = (1, 4, 8, 11)
     """Stages of a short pipeline that end in registers; each of the others goes on in the same cycle."""
 
     def __init__(

@@ -15,8 +15,9 @@ from .multiplier import Multiplier
 from .stage import Skid
 
 REGISTERS = ("asked", "key", "known", "sought", "read", "opened", "looked", "coordinate", "value", "entry", "found")
-WAITING = ("key", "sought", "looked", "entry")
-"""Those in which something waits for the second cycle of a memory or a multiplier; with ``short`` it takes one."""
+WAITING = ("key", "sought", "looked", "value", "entry")
+"""Those in which something waits for the second cycle of a memory or a multiplier, or which end a stage that is short
+enough for the next one to go on in the same cycle; ``short`` leaves them out."""
 
 
 class Walker(wiring.Component):
@@ -29,12 +30,13 @@ class Walker(wiring.Component):
                                   each projection            each coordinate
 
     Each name is a register; where a memory stands below it, that is asked in the cycle that it leaves, and the answer
-    is there together with the register after the next one. With ``short`` it is the next one: those of
-    :data:`WAITING` are left out. They move together, and stand while :class:`Loops` takes no more, a cycle behind it:
-    ``found`` can be kept; with ``short`` in the same cycle. ``known`` stays for each projection of its key, ``opened``
-    for each coordinate of its projection, with all behind them: so a projection takes as many cycles as it has
-    coordinates, and walks that are as long as that follow each other without a gap. An event without synapses costs no
-    visit. Latency from an event to its first visit: 12 cycles (with ``short`` 8) and one for each coordinate.
+    is there together with the register after the next one. With ``short`` it is the next one: those of :data:`WAITING`
+    are left out, and ENTRY is asked while ``coordinate`` is here. They move together, and stand while :class:`Loops`
+    takes no more, a cycle behind it: ``found`` can be kept; with ``short`` in the same cycle. ``known`` stays for each
+    projection of its key, ``opened`` for each coordinate of its projection, with all behind them: so a projection takes
+    as many cycles as it has coordinates, and walks that are as long as that follow each other without a gap. An event
+    without synapses costs no visit. Latency from an event to its first visit: 12 cycles (with ``short`` 7) and one for
+    each coordinate.
 
     Members
     -------
@@ -182,9 +184,7 @@ class Walker(wiring.Component):
             m.d.sync += rest.eq(Mux(starts, index, rest >> part.bits) if core.loops > 1 else index)
 
         # value: its bits alone. entry: the product is here, and the entry on its way.
-        value = Signal(config.index_bits)
-        of_value = Signal(part.shape())
-        next_value = Signal.like(value)
+        next_value = Signal(config.index_bits)
         mask = Signal(config.index_bits)  # a table: comparisons would become carry chains
         with m.Switch(part.bits):
             for bits in range(1, config.index_bits):
@@ -195,24 +195,25 @@ class Walker(wiring.Component):
             with m.Default():
                 m.d.comb += mask.eq(-1)
         m.d.comb += next_value.eq(rest & mask)
-        with m.If(move):
-            m.d.sync += [value.eq(next_value), of_value.eq(part)]
 
         # found: what the coordinate gives, by one way or the other.
         found = Signal(part.shape())
         found_product = Signal(core.word_bits)
-        registers = 1 if core.short else 2
-        m.submodules.multiplier = multiplier = Multiplier(value.shape(), part.scale.shape(), registers)
-        m.d.comb += multiplier.enable.eq(move)
+        m.submodules.multiplier = multiplier = Multiplier(
+            next_value.shape(), part.scale.shape(), registers=1 if core.short else 2
+        )
+        m.d.comb += [multiplier.a.eq(next_value), multiplier.b.eq(part.scale), multiplier.enable.eq(move)]
+        value, of_value = next_value, part
         if core.short:
-            m.d.comb += [multiplier.a.eq(value), multiplier.b.eq(of_value.scale), found_product.eq(multiplier.product)]
+            m.d.comb += found_product.eq(multiplier.product)
             with m.If(move):
-                m.d.sync += found.eq(of_value)
+                m.d.sync += found.eq(part)
         else:
-            m.d.comb += [multiplier.a.eq(next_value), multiplier.b.eq(part.scale)]
+            value, of_value = Signal(config.index_bits), Signal(part.shape())
             of_entry = Signal(part.shape())
             with m.If(move):
-                m.d.sync += [of_entry.eq(of_value), found.eq(of_entry), found_product.eq(multiplier.product)]
+                m.d.sync += [value.eq(next_value), of_value.eq(part), of_entry.eq(of_value)]
+                m.d.sync += [found.eq(of_entry), found_product.eq(multiplier.product)]
         m.d.comb += [
             turn_valid.eq(valid["found"]),
             turn.word.eq(found_product), turn.row.eq(0), turn.count.eq(found.count), turn.fanout.eq(found.fanout),

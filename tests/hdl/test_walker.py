@@ -287,7 +287,7 @@ async def walks_follow_each_other(dut, turns: tuple[int, ...], projections: int)
     await cycles(dut, 300)
     assert [visit_of(v) for v in visits.values] == tables.visits(many)
     walks, words = len(many) * projections, int(np.prod(turns))
-    assert visits.cycles[0] - events.cycles[0] == (8 if tables.config.core.short else 12) + len(turns), "latency"
+    assert visits.cycles[0] - events.cycles[0] == (7 if tables.config.core.short else 12) + len(turns), "latency"
     assert visits.cycles[-1] - visits.cycles[0] + 1 == (walks - 1) * max(words, len(turns)) + words
 
 

@@ -17,9 +17,9 @@ ADD_CYCLES, SHORT_ADD_CYCLES = 7, 3
 """From a visit until its sum is written, besides the latency of the sums' RAM; with ``short`` pipelines."""
 ROW_CYCLES, SHORT_ROW_CYCLES = 15, 4
 """From the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's groups."""
-LOOK_UP_MOVES = 2
-"""From a key or a projection that is asked for to its record, in cycles in which the walker moves; from a coordinate's
-look-up to its loop twice as many. With ``short`` pipelines half of that."""
+WALKER_MOVES, SHORT_WALKER_MOVES = (2, 4), (1, 1)
+"""From a key or a projection that is asked for to its record, and from a coordinate to its loop, in cycles in which the
+walker moves; with ``short`` pipelines."""
 
 Loop = tuple[int, ...]
 """A walk: turns of each of its loops, outermost first; none at all where a coordinate is unknown."""
@@ -124,7 +124,7 @@ class Walk:
         self._move, self._open, self._take = Gate(), Gate(), Gate()
         self._last_turn = self._last_visit = self._begin = -1
         self._waiting = False  # a complete walk blocks the next loop until it begins
-        self._moves = LOOK_UP_MOVES // 2 if self.tables.core.short else LOOK_UP_MOVES
+        self._moves = SHORT_WALKER_MOVES if self.tables.core.short else WALKER_MOVES
         self._next_reserved = self._left = 0  # _left: when the last event left the queue
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
@@ -143,7 +143,7 @@ class Walk:
         self._left = max(passed, self.taken[-1] if self.taken else 0) + 1
         at = take.inner(open_.inner(move.inner(self._left)))
         self.taken.append(move.outer(open_.outer(take.outer(at))))
-        moves = self._moves
+        moves, find = self._moves
         known = open_.outer(take.outer(at + moves))
         walks = self.tables.walks(key, index)
         self.idle = max(self.idle, move.outer(known) + 1)
@@ -155,7 +155,7 @@ class Walk:
             read = open_.outer(known + n + moves)
             open_.stop(known + n + moves + 1, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
-                last = read + turn + 2 * moves
+                last = read + turn + find
                 found = move.outer(last) + 1
                 offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
