@@ -85,16 +85,17 @@ class NeuronUnit(wiring.Component):
         row, held_row = Signal(core.row_bits), Signal(core.row_bits)
         address = Signal(bits_for(core.rows * core.groups))
         next_address = Signal.like(address)
-        working, last = Signal(), Signal()
+        working, last, begins = Signal(), Signal(), Signal()
         m.d.comb += [
             working.eq(self.due | (left != 0)),
             last.eq(left == 1 if core.groups > 1 else 1),
             row.eq(Mux(self.due, self.due_row, held_row)),
-            address.eq(Mux(self.due & (self.due_row == 0), 0, next_address)),
+            begins.eq(self.due & (self.due_row == 0)),
+            address.eq(Mux(begins, 0, next_address)),
         ]
         m.d.sync += [held_row.eq(row), left.eq(Mux(self.due, core.groups - 1, left - (left != 0)))]
         with m.If(working):
-            m.d.sync += next_address.eq(address + 1)
+            m.d.sync += next_address.eq(Mux(begins, 1, next_address + 1))  # no sum behind the comparison
         m.d.comb += [
             states.address.eq(address),
             biases.address.eq(address),
