@@ -108,6 +108,14 @@ def test_report_shows_layers_and_resources() -> None:
     assert [layer["name"] for layer in figures(output)["quantise"]["layers"]] == ["lif1", "lif2"]
 
 
+def test_a_board_whose_rows_share_their_parameters() -> None:
+    """A network is quantised for it without being asked to: a scale a layer, states of the preset's width."""
+    digits = [str(EXAMPLES / "digits" / name) for name in ("digits.nir", "samples.npz")]
+    found = figures(invoke("report", digits[0], "-s", digits[1], "-n", "20", "-t", "icebreaker", "--json"))
+    for layer in found["quantise"]["layers"]:
+        assert layer["scale_min"] == layer["scale_max"]
+
+
 def test_boards() -> None:
     assert "ulx3s_85f" in [row["board"] for row in figures(invoke("boards", "--json"))["boards"]]
 

@@ -40,4 +40,8 @@ SpikeBits = Annotated[
     int | None, typer.Option(min=1, max=8, help="Of the number of spikes of one tick; by default what samples need.")
 ]
 Scale = Annotated[str, typer.Option(help="neuron or layer: what shares a scale.")]
+BoardScale = Annotated[
+    str | None,
+    typer.Option("--scale", help="neuron or layer: what shares a scale; otherwise what the target takes."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of output one JSON object of the figures.")]

@@ -7,6 +7,7 @@ import typer
 
 from .app import (
     AsJson,
+    BoardScale,
     Calibration,
     Decay,
     Dt,
@@ -17,7 +18,6 @@ from .app import (
     PlaceBy,
     Reset,
     Samples,
-    Scale,
     Schedule,
     SpikeBits,
     Target,
@@ -40,7 +40,7 @@ def compile(
     fire: Fire = None,
     weight_bits: LayerBits = "8",
     calibration: Calibration = "max",
-    scale: Scale = "neuron",
+    scale: BoardScale = None,
     spike_bits: SpikeBits = None,
     schedule: Schedule = "auto",
     place_by: PlaceBy = 0,

@@ -15,6 +15,7 @@ from ..compiler.nir_import import load
 from ..compiler.nir_quantised import import_quantised, is_quantised
 from ..compiler.quantise import quantise
 from ..compiler.schedule import Kind
+from ..contract.boards import BOARDS
 from ..contract.errors import FitError, ImageError, NetworkError, SampleError
 from ..contract.network import QuantisedNetwork
 from ..experiment import is_experiment, open_experiment
@@ -123,11 +124,13 @@ def open_mapped(
     *,
     schedule: str = "auto",
     place_by: int = 0,
+    options: dict[str, Any] | None = None,
     **readings: Any,
 ) -> Image:
     """An image from any kind of file: read as it is, or compiled for ``target`` (auto where None).
 
-    ``place_by``: how many samples to measure the activity on that placement goes by.
+    ``place_by``: how many samples to measure the activity on that placement goes by. ``options``: more of what
+    ``quantise`` takes, where None leaves it to the target.
     """
     if path.suffix == ".npz" and target is None:
         try:
@@ -135,13 +138,25 @@ def open_mapped(
         except ImageError as error:
             if _is_image(path):
                 raise error
-    network = open_quantised(path, data, weight_bits, **readings)
+    said = {name: value for name, value in (options or {}).items() if value is not None}
+    network = open_quantised(path, data, weight_bits, _for_board(target, weight_bits) | said, **readings)
     if not place_by:
         return compile_network(network, target or "auto", as_kind(schedule))
     if data is None:
         raise SampleError("placing by activity needs --samples FILE.npz with spikes or x (n, ticks, ...)")
     busy = activity(network, data.samples[:place_by])
     return compile_network(network, target or "auto", as_kind(schedule), busy)
+
+
+def _for_board(target: str | None, weight_bits: Any) -> dict[str, Any]:
+    """What quantise takes for a board whose rows share their parameters: a scale a layer, and the preset's widths."""
+    preset = BOARDS.get(target or "")
+    if preset is None or preset.config.core.parameters_per_neuron:
+        return {}
+    numerics = preset.config.numerics
+    if isinstance(weight_bits, int):
+        numerics = replace(numerics, weight_bits=weight_bits)
+    return {"scale": "layer", "numerics": numerics}
 
 
 def as_kind(schedule: str) -> Kind:

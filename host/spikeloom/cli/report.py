@@ -9,6 +9,7 @@ from ..counting import count, count_result
 from ..image import Image
 from .app import (
     AsJson,
+    BoardScale,
     Calibration,
     Decay,
     Dt,
@@ -19,7 +20,6 @@ from .app import (
     PlaceBy,
     Reset,
     Samples,
-    Scale,
     Schedule,
     Target,
     app,
@@ -41,7 +41,7 @@ def report(
     fire: Fire = None,
     weight_bits: LayerBits = "8",
     calibration: Calibration = "max",
-    scale: Scale = "neuron",
+    scale: BoardScale = None,
     schedule: Schedule = "auto",
     place_by: PlaceBy = 0,
     board: Annotated[
