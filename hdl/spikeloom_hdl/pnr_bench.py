@@ -67,7 +67,7 @@ PARTS = {
 }
 """By name; the ECP5s of speed 6, the iCE40 of the iCEBreaker, the Gowin C8/I7, as on a Tang Nano 20K."""
 
-ASKED = {1: 90.0, 8: 127.0, 32: 115.0, 128: 90.0}
+ASKED = {1: 90.0, 8: 127.0, 32: 108.0, 128: 90.0}
 """MHz to ask of cores, by their most lanes. Asking for more than can be has nextpnr search without end."""
 
 PATIENCE, LESS, MIN_ASKED = 240.0, 0.92, 40.0
