@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from spikeloom.contract.boards import BOARDS
+from spikeloom.contract.boards import BOARDS, ICE40
 from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import EXACT, SMALL, Numerics
 
@@ -40,17 +40,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "resources": pnr.RESOURCES,
     },
     "ice40": {
-        "synthesis": "synth_ice40 -device u -dsp",
+        "synthesis": pnr.FLOWS["ice40"].synthesis,
         "options": (),
-        "pack": ("nextpnr-ice40", "--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
+        "pack": pnr.FLOWS["ice40"].placement,
         "resources": pnr.FLOWS["ice40"].resources,
     },
 }  # fmt: skip
 
 
-SHORT: dict[str, Any] = {
-    "short": True, "sums_latency": 1, "event_fifo": 4, "spike_fifo": 4, "slots": 2, "projections": 4, "coordinates": 4,
-}  # fmt: skip
+SHORT: dict[str, Any] = ICE40 | {"slots": 2, "projections": 4, "coordinates": 4}
 """What an iCE40 has room for."""
 
 
@@ -137,10 +135,16 @@ def run(
     return record
 
 
+def synthesise(family: str, source: str, folder: Path) -> Path:
+    """Yosys' netlist, as the family's flow makes it."""
+    flow = FAMILIES[family]
+    return pnr.synthesise(source, folder, flow["options"], flow["synthesis"])
+
+
 def pack(family: str, source: str, folder: Path) -> dict[str, int]:
     """Resources of a netlist after packing, by the names of the family's flow."""
     flow = FAMILIES[family]
-    design = pnr.synthesise(source, folder, flow["options"], flow["synthesis"])
+    design = synthesise(family, source, folder)
     command = [*flow["pack"], "--json", design.name, "--pack-only", "--timing-allow-fail"]
     prefix = f"{design.stem}.pack."
     run_tool(command, folder, pnr.TIME_LIMIT, prefix)

@@ -16,7 +16,7 @@ from .compiler import resources
 from .compiler.compile import compile as compile_network
 from .compiler.schedule import Kind, Schedule, schedule
 from .compiler.sizing import size_array
-from .contract.boards import Room, room
+from .contract.boards import ICE40, Room, room
 from .contract.config import ArrayConfig
 from .contract.errors import FitError, NetworkError
 from .contract.network import QuantisedNetwork
@@ -35,9 +35,6 @@ PROBE_EVENTS = 1500
 """Events that the first look at a candidate's cycles covers, about."""
 FINALISTS = 8
 """Candidates whose cycles are counted on whole samples."""
-ICE40: dict[str, Any] = {"event_fifo": 4, "spike_fifo": 4, "short": True, "sums_latency": 1}
-"""Without LUT RAM queues are flip-flops, and there are few of these."""
-
 Tell = Callable[[str], None]
 
 

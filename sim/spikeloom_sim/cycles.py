@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikeloom.compiler.cycles import Model
+from spikeloom.compiler.cycles_core import clear_cycles
 from spikeloom.contract.config import CoreConfig
 from spikeloom.contract.samples import check_samples
 from spikeloom.driver.board import Board
@@ -96,7 +97,7 @@ def measure(name: str, image: Image, samples: np.ndarray, progress: Callable[[st
         "drains": counted["drains"],
         "update": counted["updates"],
         "emission": counted["emissions"],
-        "clearing": n * cores * core.rows * max(core.groups, core.slots),
+        "clearing": n * cores * (clear_cycles(core) - 1),
     }
     causes["barrier"] = result.cycles.sum() * cores - sum(causes.values())
     return Figures(

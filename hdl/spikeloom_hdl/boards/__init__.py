@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from amaranth.build import Platform
 from amaranth.lib import wiring
@@ -23,31 +23,29 @@ class Target:
     Attributes:
         platform: that of amaranth-boards.
         top: of a board with its configuration, clock and baud rate.
-        options: for the tools, by the names of the platform.
+        nextpnr: its options besides those of every board.
         resources: of a report: nextpnr's names.
         suffix: of the bitstream's file.
+        options: for the other tools, by the names of the platform.
     """
 
     platform: Callable[[], Platform]
     top: Callable[[Board], wiring.Component]
-    options: Mapping[str, str]
+    nextpnr: str
     resources: Mapping[str, str]
     suffix: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def _icebreaker(board: Board) -> wiring.Component:
     return UartBoard(board, leds=2, pll=Pll(board.clock_hz, 12e6))
 
 
-# router1, the default, does not come to an end on ECP5 arrays of many cores.
-NEXTPNR = "--timing-allow-fail --seed 1 --report top.report.json"
-
-
 TARGETS: dict[str, Target] = {
     "ulx3s_85f": Target(
         ULX3S_85F_Platform,
         UartBoard,
-        options={"nextpnr_opts": f"{NEXTPNR} --router router2"},
+        nextpnr="--router router2",  # router1, the default, does not come to an end on arrays of many cores
         resources={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "block RAM": "DP16KD", "multiplier": "MULT18X18D"},
         suffix="bit",
     ),
@@ -55,7 +53,7 @@ TARGETS: dict[str, Target] = {
         ICEBreakerPlatform,
         _icebreaker,
         # The PLL's clock has lost its name by then, and with that a constraint of its own.
-        options={"nextpnr_opts": f"{NEXTPNR} --freq {board('icebreaker').clock_hz / 1e6:g}", "synth_opts": "-dsp"},
+        nextpnr=f"--freq {board('icebreaker').clock_hz / 1e6:g}",
         resources={
             "logic cell": "ICESTORM_LC",
             "block RAM": "ICESTORM_RAM",
@@ -63,6 +61,7 @@ TARGETS: dict[str, Target] = {
             "multiplier": "ICESTORM_DSP",
         },
         suffix="bin",
+        options={"synth_opts": "-dsp"},
     ),
 }
 """By the names of :data:`spikeloom.contract.boards.BOARDS`."""

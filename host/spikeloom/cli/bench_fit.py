@@ -98,12 +98,10 @@ def _build(candidate: Candidate, board: str, folder: Path, route: bool) -> dict[
     source = pnr.netlist(UartTop(candidate.config, resources_bench.DIVISOR), Chip(chip.family))
     if not route:
         return {"built": resources_bench.pack(chip.family, source, folder), "fmax_mhz": None}
+    design = resources_bench.synthesise(chip.family, source, folder)
     if chip.family in pnr.FLOWS:
-        flow = pnr.FLOWS[chip.family]
-        placed = pnr.place_on(
-            flow, pnr.synthesise(source, folder, (), flow.synthesis), 1, freq=room(board).clock_hz / 1e6
-        )
+        placed = pnr.place_on(pnr.FLOWS[chip.family], design, 1, freq=room(board).clock_hz / 1e6)
     else:
         device = {"Lattice LFE5U-85F": "85k", "Lattice LFE5U-25F": "25k"}[chip.name]
-        placed = pnr.place(pnr.synthesise(source, folder, ()), 1, freq=ASKED_MHZ, device=device, ripup=False)
+        placed = pnr.place(design, 1, freq=ASKED_MHZ, device=device, ripup=False)
     return {"built": placed.used, "fmax_mhz": placed.fmax_mhz}

@@ -123,7 +123,6 @@ class Walk:
     def __post_init__(self) -> None:
         self._move, self._open, self._take = Gate(), Gate(), Gate()
         self._last_turn = self._last_visit = self._begin = -1
-        self._waiting = False  # a complete walk blocks the next loop until it begins
         self._moves = SHORT_WALKER_MOVES if self.tables.core.short else WALKER_MOVES
         self._next_reserved = self._left = 0  # _left: when the last event left the queue
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .config import ArrayConfig, CoreConfig
 from .errors import ConfigError
@@ -63,6 +64,9 @@ class Board:
         return self.config.with_core(numerics=replace(numerics, accumulator_bits=bits))
 
 
+ICE40: dict[str, Any] = {"event_fifo": 4, "spike_fifo": 4, "short": True, "sums_latency": 1}
+"""Of a core on an iCE40: without LUT RAM queues are flip-flops, and there are few of these."""
+
 BOARDS: dict[str, Board] = {
     "ulx3s_85f": Board(
         config=ArrayConfig(
@@ -84,15 +88,12 @@ BOARDS: dict[str, Board] = {
                 rows=18,
                 words=16384,
                 slots=2,
-                sums_latency=1,
-                short=True,
                 projections=2,
                 coordinates=2,
                 loops=1,
                 parameters_per_neuron=False,
-                event_fifo=4,
-                spike_fifo=4,
                 numerics=Numerics(fraction_bits=0, state_bits=14),
+                **ICE40,
             ),
         ),
         clock_hz=27_000_000,
@@ -124,10 +125,14 @@ class Room:
     baud: int
 
 
+def _room(chip: Chip, preset: Board) -> Room:
+    return Room(chip=chip, clock_hz=preset.clock_hz, baud=preset.baud)
+
+
 ROOMS: dict[str, Room] = {
-    "ulx3s_85f": Room(chip=LFE5U_85F, clock_hz=25_000_000, baud=1_000_000),
-    "ulx3s_25f": Room(chip=LFE5U_25F, clock_hz=25_000_000, baud=1_000_000),
-    "icebreaker": Room(chip=UP5K, clock_hz=27_000_000, baud=1_000_000),
+    "ulx3s_85f": _room(LFE5U_85F, BOARDS["ulx3s_85f"]),
+    "ulx3s_25f": _room(LFE5U_25F, BOARDS["ulx3s_85f"]),
+    "icebreaker": _room(UP5K, BOARDS["icebreaker"]),
 }
 
 
