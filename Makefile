@@ -76,6 +76,4 @@ $(READY): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(INTEROP) build generated
-
-	rm -rf $(VENV) $(NENGO) build generated
+	rm -rf $(VENV) $(INTEROP) $(NENGO) build generated

@@ -136,7 +136,7 @@ class Accumulator(wiring.Component):
                 m.d.comb += weights.address.eq(pipe["word"])
                 pipe.drop("word")
             if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says
-                wide = signed(len(lanes[0]) + self.config.payload_bits + 1)
+                wide = signed(len(lanes[0]) + self.config.payload_bits)
                 for n, lane in enumerate(lanes):
                     lanes[n] = Signal(wide, name=f"product{n}")
                     m.d.sync += lanes[n].eq(lane * pipe["payload"])
@@ -171,11 +171,11 @@ class Accumulator(wiring.Component):
         same = [Signal(name=f"same{n}") for n in range(behind)]
         hit = [Signal(name=f"hit{n}") for n in range(behind)]
         any_hit = Signal()
+        oldest = Mux(self.clear, self.clear_address, in_front[behind - 1])
+        oldest_active = ahead_active[behind - 1] | self.clear
         m.d.sync += [
-            Cat(in_front).eq(
-                Cat(address, in_front[: behind - 1], Mux(self.clear, self.clear_address, in_front[behind - 1]))
-            ),
-            Cat(ahead_active).eq(Cat(active[-1], ahead_active[: behind - 1], ahead_active[behind - 1] | self.clear)),
+            Cat(in_front).eq(Cat(address, in_front[: behind - 1], oldest)),
+            Cat(ahead_active).eq(Cat(active[-1], ahead_active[: behind - 1], oldest_active)),
             any_hit.eq(Cat(same).any()),
         ]
         for n in range(behind):
@@ -216,10 +216,10 @@ class Accumulator(wiring.Component):
         ]
         m.d.comb += [self.sums_valid.eq(pipe["drain"]), self.sums.eq(total)]
 
-        # write; at rest the result is zero
+        # write; at rest the result is zero. A memory of latency 0 has registers of its own for the address.
         m.d.comb += [
-            sums.write_enable.eq(ahead_active[-1]),
-            sums.write_address.eq(in_front[-1]),
+            sums.write_enable.eq(ahead_active[-1] if latency else oldest_active),
+            sums.write_address.eq(in_front[-1] if latency else oldest),
             sums.write_data.eq(result),
         ]
         m.d.comb += self.idle.eq(~Cat(active, ahead_active[-1]).any())

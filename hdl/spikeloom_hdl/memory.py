@@ -1,6 +1,7 @@
 """A memory of the core that the program ring can write and read back."""
 
 from dataclasses import replace
+from typing import Any
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -11,7 +12,11 @@ from spikeloom.contract.ring import Geometry, Space
 
 from . import memories
 from .bus import BusSignature, read_latency
+from .copies import copied
 from .layout import struct
+
+COLUMNS_A_COPY = 2
+"""Columns of a memory of latency 0 that share address registers: 16 LUT RAMs where it is shallow."""
 
 
 class RingMemory(wiring.Component):
@@ -25,7 +30,8 @@ class RingMemory(wiring.Component):
     space, geometry :
         Which space this is, its shape and its latency.
     ahead :
-        ``address`` is that of the next cycle: it meets the bus's in front of a register, in place of the RAM.
+        ``address`` is that of the next cycle: it meets the bus's in front of a register, in place of the RAM. Of a
+        memory of latency 0 ``write_address`` and ``write_enable`` are, too.
 
     Members
     -------
@@ -80,7 +86,9 @@ class RingMemory(wiring.Component):
         m.d.comb += hit.eq(bus.valid & (bus.space == self.space))
         record = bus.address[geometry.column_bits :]
         m.d.sync += access.select.eq(hit)
-        if shape.ahead:
+        if shape.early:
+            self._early(m, access, platform, hit, record)
+        elif shape.ahead:
             shared = self.address if memories.dual(shape, platform) else Mux(hit, record, self.address)
             m.d.sync += [address.eq(shared) for address in access.addresses]
         else:
@@ -88,7 +96,10 @@ class RingMemory(wiring.Component):
         for n in range(geometry.layout.columns):
             here = Const(1) if geometry.layout.columns == 1 else column == n
             m.d.sync += access.uses[n].eq(hit & here)
-            m.d.sync += [access.writes[n].eq(hit & bus.write & here), access.hides[n].eq(hit & ~bus.write & ~here)]
+            writes = hit & bus.write & here
+            if shape.early:
+                writes |= self.write_enable[0]
+            m.d.sync += [access.writes[n].eq(writes), access.hides[n].eq(hit & ~bus.write & ~here)]
             with m.If(hit & here if shape.spread else hit | memories.shares_registers(platform)):
                 m.d.sync += [access.records[n].eq(record), access.bus_words[n].eq(bus.data)]
         if geometry.writable:
@@ -107,3 +118,16 @@ class RingMemory(wiring.Component):
         m.d.sync += [reads.eq(Cat(hit & ~bus.write, reads)), answer.eq(Mux(asked, access.answer, 0))]
         m.d.comb += bus.read_data.eq(answer)
         return m
+
+    def _early(self, m: Module, access: memories.Access, platform: Any, hit: Value, record: Value) -> None:
+        """Addresses of core and bus, in registers for a few columns each: LUT RAM lies all over a wide core."""
+        columns = len(access.writes)
+        copies = -(-columns // COLUMNS_A_COPY)
+
+        def spread(value: Value, name: str) -> list[Value]:
+            registers = copied(m, value, copies, platform, name)
+            return [registers[n // COLUMNS_A_COPY] for n in range(columns)]
+
+        access.addresses = spread(Mux(hit, record, self.address), "address")
+        access.write_addresses = spread(Mux(hit, record, self.write_address), "write_address")
+        access.selects = spread(hit, "select")

@@ -80,6 +80,9 @@ POINTS: dict[str, list[ArrayConfig]] = {
         array(4, 2, group=2, loops=1, parameters_per_neuron=False),
         array(lanes=32, rows=8, loops=1),
         array(2, 2, lanes=16, group=4, rows=8, loops=1, parameters_per_neuron=False),
+        array(2, 1, lanes=8, rows=3, slots=2, words=2048, group=2, projections=9, coordinates=2, loops=1),
+        array(lanes=16, rows=7, slots=2, words=2048, projections=4, coordinates=4, loops=1),
+        array(lanes=1, rows=138, words=8192, slots=2, projections=4, coordinates=2, loops=1),
     ],
     "ice40": [
         BOARDS["icebreaker"].config,

@@ -224,12 +224,10 @@ def _arrays(network: QuantisedNetwork, plan: Schedule, place: Room, refused: lis
             if config is None:
                 break
             if place.chip.family == "ice40":
-                if config.core.words > resources.SPRAM_DEPTH:
-                    refused.append(
-                        f"words: {lanes} lanes take {config.core.words}, an SPRAM has {resources.SPRAM_DEPTH}"
-                    )
-                    continue
                 config = config.with_core(**ICE40)
+                if deep := resources.too_deep(config):
+                    refused.append(f"{lanes} lanes: {deep}")
+                    continue
             for group in (n for n in GROUPS if lanes % n == 0):
                 yield config.with_core(group=group)
 

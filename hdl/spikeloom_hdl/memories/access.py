@@ -36,6 +36,11 @@ class Shape:
         """What is read is needed early in the next cycle; otherwise it goes straight to registers."""
         return not (self.immediate or self.registered or self.writable)
 
+    @property
+    def early(self) -> bool:
+        """Both of the core's addresses have the bus's in them already, in registers that few columns share."""
+        return self.immediate and self.ahead
+
 
 class Access:
     """Signals of a memory: the core's read and write port, and the bus.
@@ -53,13 +58,15 @@ class Access:
     data :
         Driven by the memory: the record, where ``registered`` after two cycles with ``enable``.
     write_enable, write_address, write_data :
-        Write port of the core, an enable a part.
+        Write port of the core, an enable a part; where ``early`` without the first two.
     select, records :
         An access of the bus to this memory, and to which record, by column.
     uses :
         It reads or writes a column: one bit for each.
     writes, bus_words :
-        It writes a column: one bit for each, and the word.
+        It writes a column: one bit for each, and the word. Where ``early`` the core's writes are in it, too.
+    write_addresses, selects :
+        Only where ``early``: where core or bus write, and whether it is the bus, by column.
     hides :
         It reads, but another column: this one is to read as zero, so that columns can be ored.
     answer :
@@ -71,6 +78,8 @@ class Access:
         self.shape = shape
         copies = columns if shape.spread else 1
         each = columns // copies
+        self.write_addresses: list[Value] = []
+        self.selects: list[Value] = []
         # Two registers with the same input become one in synthesis, unless they begin differently (of no meaning here).
         self.addresses = [
             Signal(address_bits, name=f"address{n}", init=-(n % 2) & ((1 << address_bits) - 1), reset_less=True)

@@ -35,9 +35,15 @@ def build(
             write.addr.eq(access.records[piece.column]),
             write.data.eq(access.bus_words[piece.column][piece.shift :]),
             write.en.eq(access.writes[piece.column]),
-            read.addr.eq(access.shared_address),
+            read.addr.eq(access.addresses[piece.column] if shape.early else access.shared_address),
         ]
-        if shape.writable:
+        if shape.early:
+            bus_word = access.bus_words[piece.column][piece.shift :]
+            m.d.comb += [
+                write.addr.eq(access.write_addresses[piece.column]),
+                write.data.eq(Mux(access.selects[piece.column], bus_word, access.write_data[piece.low : piece.high])),
+            ]
+        elif shape.writable:
             with m.If(~access.select):
                 m.d.comb += [
                     write.addr.eq(access.write_address),

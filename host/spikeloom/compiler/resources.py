@@ -84,8 +84,17 @@ def memories(config: ArrayConfig) -> list[Memory]:
 
 
 def rams(config: ArrayConfig, family: str) -> dict[str, int]:
-    """Of one core: block RAMs (``RAM`` or ``EBR``, ``SPRAM``), and memories in logic (``lut_ram``, ``registers``)."""
+    """Of one core: block RAMs (``RAM`` or ``EBR``, ``SPRAM``), memories in logic (``lut_ram``, ``registers``), and the
+    flip-flops behind LUT RAM (``lut_ram_bits``), which a block RAM has inside."""
     return _ecp5(memories(config)) if family == "ecp5" else _ice40(memories(config))
+
+
+def too_deep(config: ArrayConfig) -> str | None:
+    """The memory that an iCE40's core cannot hold, as it has more records than an SPRAM; None if there is none."""
+    for memory in memories(config):
+        if not memory.writable and memory.depth > SPRAM_DEPTH:
+            return f"{memory.space.name.lower()} takes {memory.depth} records, an SPRAM has {SPRAM_DEPTH}"
+    return None
 
 
 def multipliers(config: ArrayConfig, family: str) -> int:
@@ -103,11 +112,12 @@ def known(config: ArrayConfig, family: str) -> dict[str, int]:
     each["DSP"] = multipliers(config, family)
     if family == "ecp5":
         each["COMB"] = LUT_RAM_COMB * inside["lut_ram"]
+        each["FF"] = inside["lut_ram_bits"]
     return {name: value * config.cores for name, value in each.items()}
 
 
 def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
-    found = {"RAM": 0, "lut_ram": 0}
+    found = {"RAM": 0, "lut_ram": 0, "lut_ram_bits": 0}
     for memory in every:
         # Half of the rows are zeros where the core writes and the RAM's output register is used.
         rows = memory.depth * (2 if memory.writable and memory.latency == 2 else 1)
@@ -115,6 +125,7 @@ def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
         shallow = WRITABLE_DEPTH if memory.writable else LUT_RAM_DEPTH if memory.fast else TABLE_DEPTH
         if memory.latency == 0 or memory.depth <= shallow:
             found["lut_ram"] += ceil(memory.depth / 16) * memory.pieces(4)
+            found["lut_ram_bits"] += memory.latency * memory.width
         elif memory.depth <= WIDE_DEPTH and memory.width > DP16KD[1024] and not memory.writable:
             found["RAM"] += memory.pieces(COLUMN_BITS)
         elif widest is None:  # Yosys puts RAMs one behind the other

@@ -280,6 +280,12 @@ class ArrayConfig:
                 f"array: payload_bits must hold the core's spike_bits = {self.core.spike_bits}, {self.payload_bits} "
                 "do not"
             )
+        product = self.numerics.weight_bits + self.payload_bits
+        if self.payload_bits and product > self.numerics.accumulator_bits:
+            raise ConfigError(
+                f"array: a weight times a payload takes {product} bits, accumulator_bits is "
+                f"{self.numerics.accumulator_bits}: raise it, or lower payload_bits or weight_bits"
+            )
 
     @property
     def cores(self) -> int:
