@@ -16,7 +16,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .boards.build import run_tool
+from .boards.build import run_tool, run_yosys
 
 SYNTHESIS = ("-abc9",)
 """Options of ``synth_ecp5``."""
@@ -143,7 +143,8 @@ def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, 
     if not result.exists():
         (folder / f"{digest}.il").write_text(source)
         script = f"read_rtlil {digest}.il; {command} -top top {' '.join(options)} -json {digest}.part.json"
-        run_tool(["yosys", "-q", "-l", f"{digest}.log", "-p", script], folder, TIME_LIMIT, f"{digest}.")
+        command_line = ["yosys", "-q", "-l", f"{digest}.log", "-p", script]
+        run_yosys(command_line, folder, folder / f"{digest}.il", TIME_LIMIT, f"{digest}.")
         (folder / f"{digest}.part.json").rename(result)
     return result
 

@@ -18,7 +18,7 @@ from spikeloom.contract.config import ArrayConfig, CoreConfig
 from spikeloom.contract.numerics import EXACT, SMALL, Numerics
 
 from . import pnr
-from .boards.build import BitstreamError, run_tool
+from .boards.build import run_tool
 from .boards.uart_top import UartTop
 from .memories import Chip
 
@@ -120,11 +120,7 @@ def run(
             tell(f"{label}: there already")
             continue
         tell(f"{label}: synthesis")
-        try:
-            used = pack(family, source, folder)
-        except BitstreamError as error:  # Yosys 0.70 ends some arrays of several cores with a failed assertion
-            tell(f"{label}: left out, {error}")
-            continue
+        used = pack(family, source, folder)
         point = {**named, "netlist": digest, "date": date.today().isoformat(), "used": used}
         record |= {
             "date": date.today().isoformat(),

@@ -105,7 +105,11 @@ def test_dicts_of_another_shape_are_refused() -> None:
         (ArrayConfig, {"index_bits": 0}, "array: index_bits must be 1 to 20, not 0"),
         (CoreConfig, {"spike_bits": 9}, "core: spike_bits must be 0 to 8, not 9"),
         (ArrayConfig, {"core": CoreConfig(spike_bits=3), "payload_bits": 2}, "payload_bits must hold .* = 3, 2 do not"),
-        (ArrayConfig, {"core": CoreConfig(numerics=Numerics(accumulator_bits=15)), "payload_bits": 8}, "takes 16 bits, "),
+        (
+            ArrayConfig,
+            {"core": CoreConfig(numerics=Numerics(accumulator_bits=15)), "payload_bits": 8},
+            "takes 16 bits, ",
+        ),
     ],
 )
 def test_messages(cls: type, parameters: dict, message: str) -> None:

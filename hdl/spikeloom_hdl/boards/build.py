@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,7 +156,10 @@ def build_bitstream(
         for command in json.loads((root / f"build_{NAME}.json").read_text())["commands"]:
             tell(command[0])
             start = time.monotonic()
-            run_tool(command, root, time_limit)
+            if command[0] == "yosys":
+                run_yosys(command, root, root / f"{NAME}.il", time_limit)
+            else:
+                run_tool(command, root, time_limit)
             seconds[command[0]] = round(time.monotonic() - start, 1)
         record.write_text(json.dumps({**stamp, "seconds": seconds}, indent=1))
     resources, fmax_mhz = read_report(json.loads((root / f"{NAME}.report.json").read_text()), the_target.resources)
@@ -204,6 +208,26 @@ def _finished(record: Path, stamp: Mapping[str, Any]) -> dict[str, float] | None
         return dict(found["seconds"]) if found["digest"] == stamp["digest"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def run_yosys(command: list[str], folder: Path, source: Path, time_limit: float, log_prefix: str = "") -> None:
+    """Run Yosys on an RTLIL file; where it fails, once more with elements of arrays named otherwise.
+
+    Amaranth names the first element of ``sums`` ``sums[0]``, which Yosys 0.70 takes for a bit of ``sums`` when it
+    takes over what ABC9 made. Then it ends with a failed assertion, in few designs. The names are left as they are
+    in all others, as the order of nets, and so what nextpnr makes of them, hangs on them. Raises as :func:`run_tool`.
+    """
+    try:
+        run_tool(command, folder, time_limit, log_prefix)
+    except SlowToolError:
+        raise
+    except BitstreamError:
+        text = source.read_text()
+        renamed = re.sub(r"\\\S+", lambda name: re.sub(r"(?<=.)\[(\d+)\]", r"_\1_", name.group()), text)
+        if renamed == text:
+            raise
+        source.write_text(renamed)
+        run_tool(command, folder, time_limit, log_prefix)
 
 
 def run_tool(command: list[str], folder: Path, time_limit: float, log_prefix: str = "") -> None:

@@ -128,8 +128,11 @@ def _ecp5(every: Sequence[Memory]) -> dict[str, int]:
             found["lut_ram_bits"] += memory.latency * memory.width
         elif memory.depth <= WIDE_DEPTH and memory.width > DP16KD[1024] and not memory.writable:
             found["RAM"] += memory.pieces(COLUMN_BITS)
-        elif widest is None:  # Yosys puts RAMs one behind the other
-            found["RAM"] += memory.width * ceil(memory.depth / max(DP16KD))
+        elif widest is None:  # Yosys puts RAMs one behind the other, and the rest into wider ones
+            full, rest = divmod(memory.depth, max(DP16KD))
+            found["RAM"] += memory.width * full
+            if rest:
+                found["RAM"] += memory.pieces(next(width for depth, width in DP16KD.items() if rest <= depth))
         else:
             found["RAM"] += memory.pieces(widest)
     return found
