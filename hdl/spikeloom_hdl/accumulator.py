@@ -1,5 +1,7 @@
 """One read-modify-write pipeline: weights are added to the sums of coming ticks, and the sums of this tick drained."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,9 +11,13 @@ from spikeloom.contract.ring import Space, spaces
 
 from .arithmetic import OrAdd
 from .bus import BusSignature, share
+from .copies import copied
 from .loops import visit_layout
 from .memory import RingMemory
 from .stage import RigidPipeline
+
+LANES_A_COPY = 8
+"""Lanes that share a register of what they are to do, where sums are in LUT RAM."""
 
 
 def ahead(core: CoreConfig) -> int:
@@ -105,7 +111,7 @@ class Accumulator(wiring.Component):
         lanes = [self._weight(stored[lane].weight) for lane in range(core.lanes)]
         pipe = RigidPipeline(m, "stage")
         self._issue(pipe)
-        self._pipeline(m, pipe, weights, lanes, sums, word_rows)
+        self._pipeline(m, platform, pipe, weights, lanes, sums, word_rows)
         return m
 
     def _issue(self, pipe: RigidPipeline) -> None:
@@ -121,7 +127,7 @@ class Accumulator(wiring.Component):
         )
 
     def _pipeline(
-        self, m: Module, pipe: RigidPipeline, weights: RingMemory, lanes: list[Value], sums: RingMemory,
+        self, m: Module, platform: Any, pipe: RigidPipeline, weights: RingMemory, lanes: list[Value], sums: RingMemory,
         word_rows: RingMemory | None,
     ) -> None:  # fmt: skip
         """What follows ``issue``; ``lanes`` are the values that ``weights`` gives."""
@@ -145,6 +151,11 @@ class Accumulator(wiring.Component):
             active.append(pipe["visit"] | pipe["drain"])
             if pipe.stage == select + 1 - ahead(core):
                 m.d.comb += [self.due.eq(pipe["drain"]), self.due_row.eq(pipe["row"])]
+
+        def by_lane(value: Value, name: str) -> list[Value]:
+            """A register of it for each lane; a few lanes share one."""
+            copies = copied(m, value, -(-core.lanes // LANES_A_COPY), platform, name)
+            return [copies[lane // LANES_A_COPY] for lane in range(core.lanes)]
 
         pipe.set(drain=Const(0))
         step()
@@ -182,24 +193,41 @@ class Accumulator(wiring.Component):
             m.d.comb += same[n].eq(ahead_active[n] & (in_front[n] == address))
             m.d.sync += hit[n].eq(same[n] & ~Cat(same[:n]).any())  # the newest one counts
         pipe.drop("slot")
+        # With sums in LUT RAM cores are wide: what says what a lane does in the next cycles is near it.
+        wide = latency == 0
+        drains = by_lane(pipe["drain"], "lanes_drain") if wide else []
         step()
 
         # read
-        m.d.comb += sums.zero.eq(any_hit)
-        row_shape = self.sums.shape()
+        m.d.comb += sums.zero.eq(Const(0) if wide else any_hit)
+        row_shape, sum_bits = self.sums.shape(), core.numerics.accumulator_bits
         total = Signal(row_shape)  # of the cycle of add
         result = Signal(row_shape)  # a cycle later: zeros, unless a visit is there
         adds = Signal()  # a visit adds in this cycle
         pipe.set(hit=Cat(hit))
-        older = self._older(m, pipe, step, total, result, adds)
+        present = Signal(row_shape)
+        if wide:
+            hits = by_lane(Cat(same).any(), "lanes_hit")
+            second = by_lane(same[1] & ~same[0], "lanes_second")
+            m.d.sync += [
+                present[n].eq(
+                    Mux(hits[n], 0, sums.data.as_value().word_select(n, sum_bits)) | Mux(second[n], result[n], 0)
+                )
+                for n in range(core.lanes)
+            ]
+        else:
+            older = self._older(m, pipe, step, total, result, adds)
 
         # select
-        present = Signal(row_shape)
-        m.d.sync += present.eq(sums.data.as_value() | older)
+        if not wide:
+            m.d.sync += present.eq(sums.data.as_value() | older)
+            drains = [pipe["drain"]] * core.lanes
         # A drain adds nothing to what it reads.
         weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
-        m.d.sync += [added.eq(Mux(pipe["drain"], 0, lane)) for added, lane in zip(weight, lanes, strict=True)]
+        m.d.sync += [weight[n].eq(Mux(drains[n], 0, lane)) for n, lane in enumerate(lanes)]
         follows = pipe["hit"][0]
+        adding = by_lane(pipe["visit"], "lanes_add") if wide else []
+        chained = by_lane(same[0] & pipe["visit"], "lanes_chained") if wide else []
         pipe.drop("hit")
         step()
 
@@ -210,10 +238,11 @@ class Accumulator(wiring.Component):
             m.submodules[f"adder{n}"] = adder
             m.d.comb += [adder.a.eq(present[n]), adder.b.eq(newest[n]), adder.c.eq(weight[n])]
         m.d.comb += [total.eq(Cat(adder.total for adder in adders)), adds.eq(pipe["visit"])]
-        m.d.sync += [
-            newest.eq(Mux(follows & adds, total, 0)),
-            result.eq(Mux(adds, total, 0)),
-        ]
+        if wide:
+            for n in range(core.lanes):
+                m.d.sync += [newest[n].eq(Mux(chained[n], total[n], 0)), result[n].eq(Mux(adding[n], total[n], 0))]
+        else:
+            m.d.sync += [newest.eq(Mux(follows & adds, total, 0)), result.eq(Mux(adds, total, 0))]
         m.d.comb += [self.sums_valid.eq(pipe["drain"]), self.sums.eq(total)]
 
         # write; at rest the result is zero. A memory of latency 0 has registers of its own for the address.
@@ -230,8 +259,6 @@ class Accumulator(wiring.Component):
         Each is taken when it is in the cycle of ``add`` (``total``) or the one behind (``result``), and kept.
         """
         latency = self.config.core.sums_latency
-        if latency == 0:
-            return Mux(pipe["hit"][1], result, 0)
         second, third, fourth, kept = (Signal(self.sums.shape(), name=f"from{n}") for n in (2, 3, 4, 5))
         if latency == 2:
             m.d.sync += [fourth.eq(Mux(pipe["hit"][3], result, 0)), kept.eq(fourth)]

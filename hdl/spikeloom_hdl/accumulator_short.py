@@ -1,5 +1,7 @@
 """The accumulator with a third of the registers, for chips that are short of them and have a slow clock."""
 
+from typing import Any
+
 from amaranth import *
 
 from .accumulator import Accumulator
@@ -22,7 +24,7 @@ class ShortAccumulator(Accumulator):
     """
 
     def _pipeline(
-        self, m: Module, pipe: RigidPipeline, weights: RingMemory, lanes: list[Value], sums: RingMemory,
+        self, m: Module, platform: Any, pipe: RigidPipeline, weights: RingMemory, lanes: list[Value], sums: RingMemory,
         word_rows: RingMemory | None,
     ) -> None:  # fmt: skip
         core = self.config.core

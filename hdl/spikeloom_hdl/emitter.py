@@ -14,6 +14,9 @@ from .bus import BusSignature
 from .layout import struct
 from .memory import RingMemory
 
+WIDE = 32
+"""With more lanes a register says that a row has nobody left."""
+
 
 class Emitter(wiring.Component):
     """Queues the rows in which somebody fired and sends a flit for each spike, lowest lane first.
@@ -90,12 +93,23 @@ class Emitter(wiring.Component):
         lane = Signal.like(lowest)
         record = Signal.like(emissions.data)
         free, moves = Signal(), Signal()
+        none, some = waiting == 0, waiting != 0
+        if core.lanes > WIDE:
+            # Known a cycle before, as all registers of a row hang on it: nobody is left behind the last one.
+            none = Signal(init=1)
+            some = ~none
+            with m.If(none):
+                m.d.sync += none.eq(~(queue.r_rdy & fired.any()))
+            with m.Elif(~emissions.data.valid):
+                m.d.sync += none.eq(1)
+            with m.Elif(moves):
+                m.d.sync += none.eq(~_two_of(waiting)[1])
         m.d.comb += [
             free.eq(~self.flits.valid | self.flits.ready),
             moves.eq(~picked | free),
-            queue.r_en.eq(waiting == 0),
+            queue.r_en.eq(none),
         ]
-        with m.If(waiting == 0), m.If(queue.r_rdy):
+        with m.If(none), m.If(queue.r_rdy):
             m.d.sync += waiting.eq(fired)
             if several:
                 m.d.sync += counts.eq(head.fired)
@@ -104,7 +118,7 @@ class Emitter(wiring.Component):
         with m.Elif(moves):
             m.d.sync += waiting.eq(waiting & ~alone)
         with m.If(moves):
-            m.d.sync += [picked.eq((waiting != 0) & emissions.data.valid), lane.eq(lowest), record.eq(emissions.data)]
+            m.d.sync += [picked.eq(some & emissions.data.valid), lane.eq(lowest), record.eq(emissions.data)]
         with m.If(free):
             m.d.sync += [
                 self.flits.valid.eq(picked),
@@ -119,5 +133,14 @@ class Emitter(wiring.Component):
                 m.d.sync += self.flits.p.payload.eq(picked_count)
         elif self.config.payload_bits:
             m.d.comb += self.flits.p.payload.eq(1)
-        m.d.comb += self.idle.eq((queue.level == 0) & (waiting == 0) & ~picked & ~self.flits.valid)
+        m.d.comb += self.idle.eq((queue.level == 0) & none & ~picked & ~self.flits.valid)
         return m
+
+
+def _two_of(bits: Value) -> tuple[Value, Value]:
+    """Whether at least one bit is set, and whether two are: a tree of gates."""
+    if len(bits) == 1:
+        return bits, Const(0)
+    half = len(bits) // 2
+    (low, lows), (high, highs) = _two_of(bits[:half]), _two_of(bits[half:])
+    return low | high, lows | highs | (low & high)

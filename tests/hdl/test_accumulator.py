@@ -44,6 +44,9 @@ CASES = {
     "2 lanes, 1-bit weights, long payloads": CoreConfig(
         lanes=2, rows=5, words=20, slots=4, sums_latency=0, numerics=Numerics(weight_bits=1, accumulator_bits=12)
     ),
+    "20 lanes, LUT RAM": CoreConfig(
+        lanes=20, rows=3, words=40, slots=4, sums_latency=0, numerics=Numerics(weight_bits=4, accumulator_bits=12)
+    ),
     "5 lanes, 2-bit weights": CoreConfig(
         lanes=5,
         rows=2,
