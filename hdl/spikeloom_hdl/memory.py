@@ -87,7 +87,7 @@ class RingMemory(wiring.Component):
         record = bus.address[geometry.column_bits :]
         m.d.sync += access.select.eq(hit)
         if shape.early:
-            self._early(m, access, platform, hit, record)
+            self._early(m, access, platform, record)
         elif shape.ahead:
             shared = self.address if memories.dual(shape, platform) else Mux(hit, record, self.address)
             m.d.sync += [address.eq(shared) for address in access.addresses]
@@ -119,8 +119,12 @@ class RingMemory(wiring.Component):
         m.d.comb += bus.read_data.eq(answer)
         return m
 
-    def _early(self, m: Module, access: memories.Access, platform: Any, hit: Value, record: Value) -> None:
-        """Addresses of core and bus, in registers for a few columns each: LUT RAM lies all over a wide core."""
+    def _early(self, m: Module, access: memories.Access, platform: Any, record: Value) -> None:
+        """Addresses of core and bus, in registers for a few columns each: LUT RAM lies all over a wide core.
+
+        The core is at rest while the bus is used for any of its memories, so nothing need be decoded for them.
+        """
+        bus_is_used = self.bus.valid
         columns = len(access.writes)
         copies = -(-columns // COLUMNS_A_COPY)
 
@@ -128,6 +132,6 @@ class RingMemory(wiring.Component):
             registers = copied(m, value, copies, platform, name)
             return [registers[n // COLUMNS_A_COPY] for n in range(columns)]
 
-        access.addresses = spread(Mux(hit, record, self.address), "address")
-        access.write_addresses = spread(Mux(hit, record, self.write_address), "write_address")
-        access.selects = spread(hit, "select")
+        access.addresses = spread(Mux(bus_is_used, record, self.address), "address")
+        access.write_addresses = spread(Mux(bus_is_used, record, self.write_address), "write_address")
+        access.selects = spread(bus_is_used, "select")

@@ -41,7 +41,8 @@ class Part:
     Attributes:
         device: nextpnr's option, for an ECP5; other chips are those of :data:`.pnr.FLOWS`.
         chip: what it has.
-        config: dense networks, states of 16 bits, a record of parameters a row, sums in LUT RAM (Gowin: block RAM).
+        config: dense networks, weights of 4 bits (UP5K: 8), states of 16 bits, a record of parameters a row, sums in
+            LUT RAM (Gowin: block RAM).
         freq: the clock in MHz that the tools are asked for.
     """
 
@@ -51,19 +52,25 @@ class Part:
     freq: float
 
 
-def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int = 0) -> ArrayConfig:
+NARROW = Numerics(weight_bits=4, fraction_bits=0, accumulator_bits=12, state_bits=16)
+"""Of a chip full of lanes: sums of 12 bits take 256 weights of 4 bits of the largest value."""
+
+
+def _filled(
+    width: int, height: int, lanes: int, words: int, sums_latency: int = 0, numerics: Numerics = NARROW
+) -> ArrayConfig:
     core = CoreConfig(
         lanes=lanes, rows=4, words=words, slots=4, sums_latency=sums_latency, projections=16, coordinates=16, loops=1,
-        parameters_per_neuron=False, numerics=Numerics(fraction_bits=0, state_bits=16),
+        parameters_per_neuron=False, numerics=numerics,
     )  # fmt: skip
     return ArrayConfig(width=width, height=height, key_bits=4, index_bits=10, core=core)
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 32, 512), freq=100.0),
-    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 80, 512), freq=90.0),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 48, 512), freq=85.0),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 128, 512), freq=85.0),
     "UP5K": Part(chip=boards.UP5K, config=boards.BOARDS["icebreaker"].config, freq=32.0),
-    "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=80.0),
+    "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 16, 1024, sums_latency=1), freq=60.0),
 }
 """By name; the ECP5s of speed 6, the iCE40 of the iCEBreaker, the Gowin C8/I7, as on a Tang Nano 20K."""
 
@@ -72,6 +79,8 @@ ASKED = {1: 90.0, 8: 127.0, 32: 108.0, 128: 90.0}
 
 PATIENCE, LESS, MIN_ASKED = 240.0, 0.92, 40.0
 """Seconds until a core is asked for this much less, and MHz at which that ends."""
+PART_TIME = 7200.0
+"""Seconds that a whole chip may take."""
 
 RAM_BITS = {"ecp5": ("RAM", 36), "ice40": ("SPRAM", 16), "gowin": ("RAM", 36)}
 """A family's RAMs for weights, and the bits that one gives in a cycle, at most."""
@@ -166,7 +175,7 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
     if point.chip_family in pnr.FLOWS:
         return pnr.place_on(pnr.FLOWS[point.chip_family], design, point.seed, freq=asked), asked
     if point.part:
-        return pnr.place(design, point.seed, freq=asked, ripup=False, **options), asked
+        return pnr.place(design, point.seed, freq=asked, ripup=False, patience=PART_TIME, **options), asked
     while True:
         try:
             return pnr.place(design, point.seed, freq=asked, patience=PATIENCE, **options), asked
@@ -250,7 +259,8 @@ def _parts(lines: list[dict[str, Any]]) -> str:
         rows.append(f"| {line['part']} | {shape} | {used} | {_clocks(line)} | {line['gsops']} | {bandwidth:.0%} |")
     return (
         "## Whole chips\n\n"
-        "The array with its routers, ring and sequencer, for dense networks: 16-bit states, a record of parameters\n"
+        "The array with its routers, ring and sequencer, for dense networks: 4-bit weights and 12-bit sums (UP5K: 8\n"
+        "and 16), 16-bit states, a record of parameters\n"
         "a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines). GSOP/s: lanes x the worst\n"
         f"seed's clock x {UTILISATION}, the share of the lanes' cycles "
         "that `pytest tests/system/test_throughput.py` asserts for dense walks.\n"
