@@ -334,6 +334,20 @@ def test_a_failing_tool_is_quoted_and_leaves_nothing_to_reuse(tools: Tools, tmp_
     assert not build_bitstream(SMALL, "ulx3s_85f", tmp_path / "bits").reused
 
 
+def test_yosys_is_asked_again_without_names_that_look_like_bits(tools: Tools, tmp_path: Path) -> None:
+    tools.bodies["yosys"] = "assert not __import__('re').search(r'\\\\\\S+\\[\\d+\\]', open('top.il').read())"
+    build_bitstream(SMALL, "ulx3s_85f", tmp_path / "bits")
+    assert tools.called == ["yosys", *ALL_TOOLS]
+    renamed = (tmp_path / "bits" / "top.il").read_text()
+    assert re.search(r"wire width \d+ \S+\[0\]", renamed) is None
+    assert re.search(r"\\sums_0_ *\n", renamed), "elements keep their numbers"
+    assert re.search(r"\\\S+ \[\d+(:\d+)?\]", renamed), "bits of a signal are none of its elements"
+
+    tools.bodies["yosys"] = "print('ERROR: another'); sys.exit(1)"
+    with pytest.raises(BitstreamError, match="another"):
+        build_bitstream(SMALL, "ulx3s_85f", tmp_path / "others")
+
+
 def test_time_limit(tools: Tools, tmp_path: Path) -> None:
     tools.bodies["yosys"] = "time.sleep(60)"
     with pytest.raises(BitstreamError, match=r"yosys was not done after 0\.5 s"):
