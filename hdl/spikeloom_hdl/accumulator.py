@@ -16,7 +16,7 @@ from .loops import visit_layout
 from .memory import RingMemory
 from .stage import RigidPipeline
 
-LANES_A_COPY = 8
+LANES_A_COPY = 32
 """Lanes that share a register of what they are to do, where sums are in LUT RAM."""
 
 

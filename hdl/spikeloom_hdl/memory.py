@@ -17,6 +17,8 @@ from .layout import struct
 
 COLUMNS_A_COPY = 2
 """Columns of a memory of latency 0 that share address registers: 16 LUT RAMs where it is shallow."""
+COLUMNS_A_WORD = 8
+"""Those that share a register of the bus's word."""
 
 
 class RingMemory(wiring.Component):
@@ -100,6 +102,8 @@ class RingMemory(wiring.Component):
             if shape.early:
                 writes |= self.write_enable[0]
             m.d.sync += [access.writes[n].eq(writes), access.hides[n].eq(hit & ~bus.write & ~here)]
+            if shape.early:
+                continue
             with m.If(hit & here if shape.spread else hit | memories.shares_registers(platform)):
                 m.d.sync += [access.records[n].eq(record), access.bus_words[n].eq(bus.data)]
         if geometry.writable:
@@ -126,12 +130,12 @@ class RingMemory(wiring.Component):
         """
         bus_is_used = self.bus.valid
         columns = len(access.writes)
-        copies = -(-columns // COLUMNS_A_COPY)
 
-        def spread(value: Value, name: str) -> list[Value]:
-            registers = copied(m, value, copies, platform, name)
-            return [registers[n // COLUMNS_A_COPY] for n in range(columns)]
+        def spread(value: Value, name: str, share: int = COLUMNS_A_COPY) -> list[Value]:
+            registers = copied(m, value, -(-columns // share), platform, name)
+            return [registers[n // share] for n in range(columns)]
 
         access.addresses = spread(Mux(bus_is_used, record, self.address), "address")
         access.write_addresses = spread(Mux(bus_is_used, record, self.write_address), "write_address")
         access.selects = spread(bus_is_used, "select")
+        access.bus_words = spread(self.bus.data, "bus_word", COLUMNS_A_WORD)
