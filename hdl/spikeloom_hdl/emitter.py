@@ -16,6 +16,8 @@ from .memory import RingMemory
 
 WIDE = 32
 """With more lanes a register says that a row has nobody left."""
+CHAIN = 48
+"""Lanes of one carry chain that finds the lowest."""
 
 
 class Emitter(wiring.Component):
@@ -82,7 +84,12 @@ class Emitter(wiring.Component):
             fired = Cat(head.fired.word_select(n, core.count_width).any() for n in range(core.lanes))
         # A carry chain leaves its bit alone; then it is gates in a tree, not a multiplexer a lane.
         alone = Signal(core.lanes)
-        m.d.comb += alone.eq(waiting & ~(waiting - 1))
+        lower: Value = Const(0)  # somebody below this chain waits
+        for low in range(0, core.lanes, CHAIN):
+            part = waiting[low : low + CHAIN] if core.lanes > CHAIN else waiting
+            first = part & ~(part - 1)
+            m.d.comb += alone[low : low + CHAIN].eq(Mux(lower, 0, first) if low else first)
+            lower = lower | part.any()
         for bit in range(len(lowest)):
             m.d.comb += lowest[bit].eq(Cat(alone[n] for n in range(core.lanes) if n >> bit & 1).any())
         if several:

@@ -19,6 +19,7 @@ CASES = {
     "8 lanes": CoreConfig(lanes=8, rows=13, spike_fifo=4),
     "1 lane": CoreConfig(lanes=1, rows=8, spike_fifo=2),
     "33 lanes": CoreConfig(lanes=33, rows=5, spike_fifo=8),
+    "101 lanes": CoreConfig(lanes=101, rows=5, spike_fifo=8),
     "5 lanes, several spikes": CoreConfig(lanes=5, rows=9, spike_fifo=4, spike_bits=3),
 }
 
