@@ -158,9 +158,16 @@ def run(
         tell(f"{label}: place and route")
         placed, asked = _place(point, design, tell)
         figures = {**asdict(point), "freq": asked, "date": date.today().isoformat(), **asdict(placed)}
-        # An older netlist of the same core is history.
+        if point.part:
+            figures["array"] = json.loads(json.dumps(point.config.to_dict()))
+        # An older netlist of the same core is history, and so is what another array of a part came to.
         same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
-        kept = {k: p for k, p in record["points"].items() if any(p.get(name) != value for name, value in same.items())}
+        kept = {
+            k: p
+            for k, p in record["points"].items()
+            if any(p.get(name) != value for name, value in same.items())
+            and not (point.part and p["part"] == point.part and p["array"] != figures["array"])
+        }
         record["points"] = {**kept, key: figures}
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(json.dumps(record, indent=1) + "\n")
@@ -196,11 +203,12 @@ def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
         worst = min(runs, key=lambda p: p["fmax_mhz"])
         used = {name: max(p["used"][name] for p in runs) for name in worst["used"]}
         if part:
-            config = PARTS[part].config
+            config = ArrayConfig.from_dict(runs[0]["array"])
             lanes = config.cores * config.core.lanes
         rate = lanes * worst["fmax_mhz"]
         lines.append({
             "part": part, "family": PARTS[part].chip.family if part else family, "lanes": lanes, **used,
+            "array": runs[0].get("array"),
             "asked": max(p["freq"] for p in runs),
             "fmax": [p["fmax_mhz"] for p in runs],
             "worst_mhz": worst["fmax_mhz"], "ksops_per_cell": round(1e3 * rate / (used.get("COMB") or used["LC"])),
@@ -250,18 +258,18 @@ def _parts(lines: list[dict[str, Any]]) -> str:
         return ""
     rows = []
     for line in lines:
-        part = PARTS[line["part"]]
-        have = part.chip.resources
-        name, bits = RAM_BITS[part.chip.family]
-        bandwidth = line["lanes"] * part.config.numerics.weight_bits / (bits * have[name])
+        chip, config = PARTS[line["part"]].chip, ArrayConfig.from_dict(line["array"])
+        have = chip.resources
+        name, bits = RAM_BITS[chip.family]
+        bandwidth = line["lanes"] * config.numerics.weight_bits / (bits * have[name])
         used = ", ".join(f"{line[n]:,} {n} ({line[n] / have[n]:.0%})" for n in have if n in line)
-        shape = f"{part.config.width}x{part.config.height} cores of {part.config.core.lanes} lanes"
+        shape = f"{config.width}x{config.height} cores of {config.core.lanes} lanes, {config.numerics.weight_bits} bits"
         rows.append(f"| {line['part']} | {shape} | {used} | {_clocks(line)} | {line['gsops']} | {bandwidth:.0%} |")
     return (
         "## Whole chips\n\n"
-        "The array with its routers, ring and sequencer, for dense networks: 4-bit weights and 12-bit sums (UP5K: 8\n"
-        "and 16), 16-bit states, a record of parameters\n"
-        "a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines). GSOP/s: lanes x the worst\n"
+        "The array with its routers, ring and sequencer, for dense networks: 16-bit states, sums of 12 bits (UP5K:\n"
+        "16), a record of parameters a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines).\n"
+        "GSOP/s: lanes x the worst\n"
         f"seed's clock x {UTILISATION}, the share of the lanes' cycles "
         "that `pytest tests/system/test_throughput.py` asserts for dense walks.\n"
         "Bandwidth: weights a cycle of all that the chip's block RAMs (iCE40: SPRAMs) could give.\n\n"
