@@ -36,6 +36,7 @@ class Mutation:
 
 
 ACCUMULATOR = ("tests/hdl/test_accumulator.py::test_accumulator[8 lanes]",)
+LUT_RAM = ("tests/hdl/test_accumulator.py::test_accumulator[20 lanes, LUT RAM]",)
 SHORT = ("tests/hdl/test_accumulator.py::test_accumulator[short]",)
 WALKER = ("tests/hdl/test_walker.py::test_walker[8 lanes]",)
 NEURONS = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[8 lanes]",)
@@ -424,10 +425,50 @@ MUTATIONS = (
     Mutation(
         name="emitter-idle",
         file="emitter.py",
-        old="(queue.level == 0) & (waiting == 0) & ~picked & ~self.flits.valid",
-        new="(queue.level == 0) & (waiting == 0) & ~picked",
+        old="(queue.level == 0) & none & ~picked & ~self.flits.valid",
+        new="(queue.level == 0) & none & ~picked",
         why="idle with a flit on the output: a tick ends before its last spike",
         tests=EMITTER,
+    ),
+    Mutation(
+        name="wide-emitter-empty-row",
+        file="emitter.py",
+        old="none.eq(~(queue.r_rdy & fired.any()))",
+        new="none.eq(~queue.r_rdy)",
+        why="a wide core sends a spike of a row in which nobody fired",
+        tests=("tests/hdl/test_emitter.py::test_emitter[33 lanes]",),
+    ),
+    Mutation(
+        name="wide-emitter-last-but-one",
+        file="emitter.py",
+        old="lows | highs | (low & high)",
+        new="lows | highs",
+        why="a wide core leaves a row when somebody in each half of its lanes still waits",
+        tests=("tests/hdl/test_emitter.py::test_emitter[33 lanes]",),
+    ),
+    Mutation(
+        name="emitter-chains",
+        file="emitter.py",
+        old="Mux(lower, 0, first) if low else first",
+        new="first",
+        why="of the lowest lanes of several chains all go at once",
+        tests=("tests/hdl/test_emitter.py::test_emitter[101 lanes]",),
+    ),
+    Mutation(
+        name="wide-second",
+        file="accumulator.py",
+        old="by_lane(same[1] & ~same[0],",
+        new="by_lane(same[1],",
+        why="sums in LUT RAM: an older result on top of the newest one",
+        tests=LUT_RAM,
+    ),
+    Mutation(
+        name="wide-chained",
+        file="accumulator.py",
+        old='by_lane(same[0] & pipe["visit"],',
+        new='by_lane(pipe["visit"],',
+        why="sums in LUT RAM: a visit adds to what another row's has left",
+        tests=LUT_RAM,
     ),
     Mutation(
         name="spike-fifo-of-2",
