@@ -68,7 +68,7 @@ def _filled(
 
 PARTS = {
     "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 48, 512), freq=85.0),
-    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(1, 1, 128, 512), freq=90.0),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 64, 512), freq=90.0),
     "UP5K": Part(chip=boards.UP5K, config=boards.BOARDS["icebreaker"].config, freq=32.0),
     "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 16, 1024, sums_latency=1), freq=60.0),
 }
