@@ -142,9 +142,9 @@ class Accumulator(wiring.Component):
                 m.d.comb += weights.address.eq(pipe["word"])
                 pipe.drop("word")
             if payloads and pipe.stage == select - 1:  # an event counts as often as its payload says
-                wide = signed(len(lanes[0]) + self.config.payload_bits)
+                product = signed(len(lanes[0]) + self.config.payload_bits)
                 for n, lane in enumerate(lanes):
-                    lanes[n] = Signal(wide, name=f"product{n}")
+                    lanes[n] = Signal(product, name=f"product{n}")
                     m.d.sync += lanes[n].eq(lane * pipe["payload"])
                 pipe.drop("payload")
             pipe.step()
@@ -154,8 +154,7 @@ class Accumulator(wiring.Component):
 
         def by_lane(value: Value, name: str) -> list[Value]:
             """A register of it for each lane; a few lanes share one."""
-            copies = copied(m, value, -(-core.lanes // LANES_A_COPY), platform, name)
-            return [copies[lane // LANES_A_COPY] for lane in range(core.lanes)]
+            return copied(m, value, core.lanes, LANES_A_COPY, platform, name)
 
         pipe.set(drain=Const(0))
         step()
@@ -217,11 +216,10 @@ class Accumulator(wiring.Component):
             ]
         else:
             older = self._older(m, pipe, step, total, result, adds)
-
-        # select
-        if not wide:
             m.d.sync += present.eq(sums.data.as_value() | older)
             drains = [pipe["drain"]] * core.lanes
+
+        # select
         # A drain adds nothing to what it reads.
         weight = [Signal.like(lane, name=f"added{n}") for n, lane in enumerate(lanes)]
         m.d.sync += [weight[n].eq(Mux(drains[n], 0, lane)) for n, lane in enumerate(lanes)]

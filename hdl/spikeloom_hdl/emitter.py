@@ -86,7 +86,7 @@ class Emitter(wiring.Component):
         alone = Signal(core.lanes)
         lower: Value = Const(0)  # somebody below this chain waits
         for low in range(0, core.lanes, CHAIN):
-            part = waiting[low : low + CHAIN] if core.lanes > CHAIN else waiting
+            part = waiting[low : low + CHAIN]
             first = part & ~(part - 1)
             m.d.comb += alone[low : low + CHAIN].eq(Mux(lower, 0, first) if low else first)
             lower = lower | part.any()

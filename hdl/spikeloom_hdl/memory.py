@@ -102,10 +102,9 @@ class RingMemory(wiring.Component):
             if shape.early:
                 writes |= self.write_enable[0]
             m.d.sync += [access.writes[n].eq(writes), access.hides[n].eq(hit & ~bus.write & ~here)]
-            if shape.early:
-                continue
-            with m.If(hit & here if shape.spread else hit | memories.shares_registers(platform)):
-                m.d.sync += [access.records[n].eq(record), access.bus_words[n].eq(bus.data)]
+            if not shape.early:
+                with m.If(hit & here if shape.spread else hit | memories.shares_registers(platform)):
+                    m.d.sync += [access.records[n].eq(record), access.bus_words[n].eq(bus.data)]
         if geometry.writable:
             m.d.comb += [
                 access.write_enable.eq(self.write_enable),
@@ -132,8 +131,7 @@ class RingMemory(wiring.Component):
         columns = len(access.writes)
 
         def spread(value: Value, name: str, share: int = COLUMNS_A_COPY) -> list[Value]:
-            registers = copied(m, value, -(-columns // share), platform, name)
-            return [registers[n // share] for n in range(columns)]
+            return copied(m, value, columns, share, platform, name)
 
         access.addresses = spread(Mux(bus_is_used, record, self.address), "address")
         access.write_addresses = spread(Mux(bus_is_used, record, self.write_address), "write_address")

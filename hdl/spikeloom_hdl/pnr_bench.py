@@ -56,12 +56,10 @@ NARROW = Numerics(weight_bits=4, fraction_bits=0, accumulator_bits=12, state_bit
 """Of a chip full of lanes: sums of 12 bits take 256 weights of 4 bits of the largest value."""
 
 
-def _filled(
-    width: int, height: int, lanes: int, words: int, sums_latency: int = 0, numerics: Numerics = NARROW
-) -> ArrayConfig:
+def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int = 0) -> ArrayConfig:
     core = CoreConfig(
         lanes=lanes, rows=4, words=words, slots=4, sums_latency=sums_latency, projections=16, coordinates=16, loops=1,
-        parameters_per_neuron=False, numerics=numerics,
+        parameters_per_neuron=False, numerics=NARROW,
     )  # fmt: skip
     return ArrayConfig(width=width, height=height, key_bits=4, index_bits=10, core=core)
 
@@ -166,7 +164,7 @@ def run(
             k: p
             for k, p in record["points"].items()
             if any(p.get(name) != value for name, value in same.items())
-            and not (point.part and p["part"] == point.part and p["array"] != figures["array"])
+            and not (p["part"] == point.part and p.get("array") != figures.get("array"))
         }
         record["points"] = {**kept, key: figures}
         store.parent.mkdir(parents=True, exist_ok=True)
@@ -269,8 +267,7 @@ def _parts(lines: list[dict[str, Any]]) -> str:
         "## Whole chips\n\n"
         "The array with its routers, ring and sequencer, for dense networks: 16-bit states, sums of 12 bits (UP5K:\n"
         "16), a record of parameters a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines).\n"
-        "GSOP/s: lanes x the worst\n"
-        f"seed's clock x {UTILISATION}, the share of the lanes' cycles "
+        f"GSOP/s: lanes x the worst seed's clock x {UTILISATION}, the share of the lanes' cycles "
         "that `pytest tests/system/test_throughput.py` asserts for dense walks.\n"
         "Bandwidth: weights a cycle of all that the chip's block RAMs (iCE40: SPRAMs) could give.\n\n"
         "| part | array | used | MHz, a seed each | GSOP/s | of the RAMs' bandwidth |\n"

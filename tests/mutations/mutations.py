@@ -44,6 +44,7 @@ LOIHI = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[loihi]",)
 ADAPTIVE = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[adaptive]",)
 SEVERAL = ("tests/hdl/test_neuron_unit.py::test_neuron_unit[several spikes]",)
 NUMBERS = ("tests/hdl/test_emitter.py::test_emitter[5 lanes, several spikes]",)
+WIDE_EMITTER = ("tests/hdl/test_emitter.py::test_emitter[33 lanes]",)
 EMITTER = ("tests/hdl/test_emitter.py::test_emitter[8 lanes]",)
 DRAIN = ("tests/hdl/test_drain.py::test_drain[5 phases]",)
 CORE = ("tests/hdl/test_core.py::test_core[1-8 lanes]",)
@@ -436,7 +437,7 @@ MUTATIONS = (
         old="none.eq(~(queue.r_rdy & fired.any()))",
         new="none.eq(~queue.r_rdy)",
         why="a wide core sends a spike of a row in which nobody fired",
-        tests=("tests/hdl/test_emitter.py::test_emitter[33 lanes]",),
+        tests=WIDE_EMITTER,
     ),
     Mutation(
         name="wide-emitter-last-but-one",
@@ -444,7 +445,7 @@ MUTATIONS = (
         old="lows | highs | (low & high)",
         new="lows | highs",
         why="a wide core leaves a row when somebody in each half of its lanes still waits",
-        tests=("tests/hdl/test_emitter.py::test_emitter[33 lanes]",),
+        tests=WIDE_EMITTER,
     ),
     Mutation(
         name="emitter-chains",

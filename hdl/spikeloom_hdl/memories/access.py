@@ -99,10 +99,10 @@ class Access:
         self.hides = Signal(columns)
         self.answer = Signal(COLUMN_BITS)
 
-    @property
-    def shared_address(self) -> Value:
+    def shared_address(self, column: int) -> Value:
         """Of a read port that core and bus share, where the memory is not spread."""
-        return self.addresses[0] if self.shape.ahead else Mux(self.select, self.records[0], self.addresses[0])
+        address = self.addresses[column]
+        return address if self.shape.ahead else Mux(self.select, self.records[column], address)
 
     def give(self, m: Module, piece: "Piece", value: Value) -> None:
         """A piece of the record, as the RAM gives it one cycle later."""

@@ -54,7 +54,7 @@ def build(m: Module, shape: Shape, access: Access, platform: Any) -> None:
             zero = access.zero | access.hides[piece.column]
             address = Signal(len(a.address) - own)
             m.d.comb += [
-                address.eq(access.shared_address),
+                address.eq(access.shared_address(piece.column)),
                 a.address.eq(Cat(address, zero) if own else address),
                 a.zero.eq(Const(0) if own else zero),
                 a.enable.eq(access.enable | access.select),
@@ -106,7 +106,7 @@ def _shallow(m: Module, shape: Shape, access: Access) -> None:
         ram = Wide16kd(register=own)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
-            ram.address.eq(access.shared_address),
+            ram.address.eq(access.shared_address(piece.column)),
             ram.enable.eq(access.enable | access.select),
             ram.advance.eq(advance),
             ram.zero.eq(access.zero if own else access.zero | access.hides[piece.column]),

@@ -35,13 +35,14 @@ def build(
             write.addr.eq(access.records[piece.column]),
             write.data.eq(access.bus_words[piece.column][piece.shift :]),
             write.en.eq(access.writes[piece.column]),
-            read.addr.eq(access.addresses[piece.column] if shape.early else access.shared_address),
+            read.addr.eq(access.shared_address(piece.column)),
         ]
         if shape.early:
             bus_word = access.bus_words[piece.column][piece.shift :]
+            core_word = access.write_data[piece.low : piece.high]
             m.d.comb += [
                 write.addr.eq(access.write_addresses[piece.column]),
-                write.data.eq(Mux(access.selects[piece.column], bus_word, access.write_data[piece.low : piece.high])),
+                write.data.eq(Mux(access.selects[piece.column], bus_word, core_word)),
             ]
         elif shape.writable:
             with m.If(~access.select):

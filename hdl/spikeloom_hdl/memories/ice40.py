@@ -45,7 +45,7 @@ def _large(m: Module, shape: Shape, access: Access) -> None:
         ram = spram.Spram(shape.depth)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
-            ram.address.eq(access.shared_address),
+            ram.address.eq(access.shared_address(piece.column)),
             ram.enable.eq(access.enable | access.select),
             ram.write.eq(access.writes[piece.column]),
             ram.write_data.eq(access.bus_words[piece.column][piece.shift : piece.shift + piece.width]),
@@ -62,7 +62,7 @@ def _block(m: Module, shape: Shape, access: Access) -> None:
         ram = Ebr(widest)
         m.submodules[f"ram{piece.low}"] = ram
         m.d.comb += [
-            ram.address.eq(access.shared_address),
+            ram.address.eq(access.shared_address(piece.column)),
             ram.enable.eq(access.enable | access.select),
             ram.write.eq(access.writes[piece.column]),
             ram.write_address.eq(access.records[piece.column]),
