@@ -157,7 +157,7 @@ def run(
         placed, asked = _place(point, design, tell)
         figures = {**asdict(point), "freq": asked, "date": date.today().isoformat(), **asdict(placed)}
         if point.part:
-            figures["array"] = json.loads(json.dumps(point.config.to_dict()))
+            figures["array"] = point.config.to_dict()
         # An older netlist of the same core is history, and so is what another array of a part came to.
         same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
         kept = {

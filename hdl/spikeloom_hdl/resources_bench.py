@@ -111,7 +111,7 @@ def run(
     tools = {tool: version(tool) for tool in (*TOOLS, f"yowasp-{FAMILIES[family]['pack'][0]}")}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": []}
     for config in POINTS[family][:limit]:
-        named = {"family": family, "config": json.loads(json.dumps(config.to_dict()))}
+        named = {"family": family, "config": config.to_dict()}
         label = f"{family}, {config.width}x{config.height}, {config.core.lanes} lanes, group {config.core.group}"
         source = pnr.netlist(UartTop(config, DIVISOR), Chip(family))
         digest = hashlib.sha256(repr((source, FAMILIES[family], sorted(tools.items()))).encode()).hexdigest()[:16]

@@ -36,6 +36,21 @@ def test_no_difference() -> None:
     assert found.count == 0, found.first
 
 
+@pytest.mark.xdist_group("nmnist")
+def test_lanes_are_used_while_events_wait() -> None:
+    """All events of a recording in one tick, so that the next one is there when a walk ends."""
+    quantised, samples = quantised_and_samples()
+    image = sl.compile(quantised, size_array(quantised, 1, 1, 8))
+    busy = samples[:1].max(axis=1, keepdims=True)
+    with sl.connect("sim", image) as board:
+        result = board.run(busy)
+    words, waits, synapses = (int(result.counters[name].sum()) for name in ("words", "waits", "synapses"))
+    assert result.counters["events"].sum() > busy.sum() > 500
+    per_lane_and_cycle = synapses / 8 / (words + waits)
+    print(f"{per_lane_and_cycle:.4f} SOP per lane and cycle")
+    assert per_lane_and_cycle >= 0.90
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
 @pytest.mark.xdist_group("nmnist")

@@ -13,13 +13,35 @@ from ..contract.config import CoreConfig
 from ..contract.ring import Register, Space
 from ..image import Image
 
-ADD_CYCLES, SHORT_ADD_CYCLES = 7, 3
-"""From a visit until its sum is written, besides the latency of the sums' RAM; with ``short`` pipelines."""
-ROW_CYCLES, SHORT_ROW_CYCLES = 15, 4
-"""From the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's groups."""
-WALKER_MOVES, SHORT_WALKER_MOVES = (2, 4), (1, 1)
-"""From a key or a projection that is asked for to its record, and from a coordinate to its loop, in cycles in which the
-walker moves; with ``short`` pipelines."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pipelines:
+    """How long the gateware's pipelines are, in cycles.
+
+    Attributes:
+        add: from a visit until its sum is written, besides the latency of the sums' RAM.
+        row: from the drain of a row to who fired, besides that latency, the bits of a number of spikes, and the row's
+            groups.
+        record: from a key or a projection that is asked for to its record, in cycles in which the walker moves.
+        loop: from a coordinate to its loop, in such cycles.
+        spare: coordinates that can wait in front of the loops.
+    """
+
+    add: int
+    row: int
+    record: int
+    loop: int
+    spare: int
+
+
+LONG = Pipelines(add=7, row=15, record=2, loop=4, spare=1)
+SHORT = Pipelines(add=3, row=4, record=1, loop=1, spare=0)
+
+
+def pipelines(core: CoreConfig) -> Pipelines:
+    """Those of a core."""
+    return SHORT if core.short else LONG
+
 
 Loop = tuple[int, ...]
 """A walk: turns of each of its loops, outermost first; none at all where a coordinate is unknown."""
@@ -123,7 +145,7 @@ class Walk:
     def __post_init__(self) -> None:
         self._move, self._open, self._take = Gate(), Gate(), Gate()
         self._last_turn = self._last_visit = self._begin = -1
-        self._moves = SHORT_WALKER_MOVES if self.tables.core.short else WALKER_MOVES
+        self._pipelines = pipelines(self.tables.core)
         self._next_reserved = self._left = 0  # _left: when the last event left the queue
         self._inner_depth = max(3, self.tables.core.event_fifo) - 1
 
@@ -142,24 +164,24 @@ class Walk:
         self._left = max(passed, self.taken[-1] if self.taken else 0) + 1
         at = take.inner(open_.inner(move.inner(self._left)))
         self.taken.append(move.outer(open_.outer(take.outer(at))))
-        moves, find = self._moves
-        known = open_.outer(take.outer(at + moves))
+        pipes = self._pipelines
+        known = open_.outer(take.outer(at + pipes.record))
         walks = self.tables.walks(key, index)
         self.idle = max(self.idle, move.outer(known) + 1)
         if walks is None:
             return
-        known = take.outer(at + moves)
-        take.stop(at + moves + 1, len(walks) - 1)
+        known = take.outer(at + pipes.record)
+        take.stop(at + pipes.record + 1, len(walks) - 1)
         for n, loops in enumerate(walks, 1):
-            read = open_.outer(known + n + moves)
-            open_.stop(known + n + moves + 1, len(loops) - 1)
+            read = open_.outer(known + n + pipes.record)
+            open_.stop(known + n + pipes.record + 1, len(loops) - 1)
             for turn in range(1, len(loops) + 1):
-                last = read + turn + find
+                last = read + turn + pipes.loop
                 found = move.outer(last) + 1
                 offered = max(found, self._last_turn + 1)  # behind what is kept in front of the loops
                 went = self._turn(found)
-                # All stand a cycle later, for there is a place for one more; with short pipelines there is none.
-                move.stop(last + (1 if self.tables.core.short else 2), went - offered)
+                # All stand a cycle later where there is a place for one more.
+                move.stop(last + 1 + pipes.spare, went - offered)
             self._walk(int(np.prod(loops)))
 
     def _turn(self, found: int) -> int:
@@ -261,12 +283,12 @@ class Update:
 
 def row_cycles(core: CoreConfig) -> int:
     """Cycles from the drain of a row to who fired in its first group."""
-    return (SHORT_ROW_CYCLES if core.short else ROW_CYCLES) + core.sums_latency + core.spike_bits
+    return pipelines(core).row + core.sums_latency + core.spike_bits
 
 
 def add_cycles(core: CoreConfig) -> int:
     """Cycles from a visit until its sum is written."""
-    return (SHORT_ADD_CYCLES if core.short else ADD_CYCLES) + core.sums_latency
+    return pipelines(core).add + core.sums_latency
 
 
 def clear_cycles(core: CoreConfig) -> int:

@@ -337,7 +337,9 @@ class ArrayConfig:
     # The file format.
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All parameters, in JSON's types."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArrayConfig:
