@@ -171,15 +171,15 @@ def place(
     return run_nextpnr(command, design, seed, RESOURCES, patience)
 
 
-def place_on(flow: Flow, design: Path, seed: int, *, freq: float) -> Placed:
-    """Place and route on the chip of a flow."""
+def place_on(flow: Flow, design: Path, seed: int, *, freq: float, patience: float = TIME_LIMIT) -> Placed:
+    """Place and route on the chip of a flow; raises :class:`.boards.build.SlowToolError` after ``patience`` seconds."""
     if flow.pins:
         design.with_name("pins.cst").write_text(flow.pins)
     command = [
         *flow.placement, "--json", design.name, "--freq", f"{freq:g}", "--timing-allow-fail", "--seed", str(seed),
         "--report", f"{design.stem}.{seed}.report.json",
     ]  # fmt: skip
-    return run_nextpnr(command, design, seed, flow.resources)
+    return run_nextpnr(command, design, seed, flow.resources, patience)
 
 
 def run_nextpnr(

@@ -64,7 +64,7 @@ def _filled(width: int, height: int, lanes: int, words: int, sums_latency: int =
 
 
 PARTS = {
-    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(3, 2, 72, 512), freq=76.0),
+    "LFE5U-85F": Part(device="85k", chip=boards.LFE5U_85F, config=_filled(3, 2, 64, 512), freq=84.0),
     "LFE5U-25F": Part(device="25k", chip=boards.LFE5U_25F, config=_filled(2, 1, 64, 512), freq=85.0),
     "UP5K": Part(chip=boards.UP5K, config=boards.BOARDS["icebreaker"].config, freq=32.0),
     "GW2AR-18": Part(chip=boards.GW2AR_18, config=_filled(1, 1, 32, 1024, sums_latency=1), freq=120.0),
@@ -179,7 +179,7 @@ def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr
     options = {"placer": point.placer, "router": point.router, "device": point.device}
     asked = point.asked
     if point.family in pnr.FLOWS:
-        return pnr.place_on(pnr.FLOWS[point.family], design, point.seed, freq=asked), asked
+        return pnr.place_on(pnr.FLOWS[point.family], design, point.seed, freq=asked, patience=PART_TIME), asked
     if point.part:
         return pnr.place(design, point.seed, freq=asked, patience=PART_TIME, **options), asked
     while True:
