@@ -12,6 +12,7 @@ import spikeloom as sl
 from spikeloom.cli.inputs import Data, open_samples
 from spikeloom.compiler.graph import Network
 from spikeloom.contract.config import ArrayConfig, CoreConfig
+from spikeloom.driver.result import Result
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("digits", "speech")
@@ -55,3 +56,11 @@ def all_test_images(name: str = "digits") -> tuple[np.ndarray, np.ndarray]:
         encoder.encode(np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)),
         np.frombuffer(labels, np.uint8, offset=8),
     )
+
+
+def lane_use(result: Result, lanes: int) -> float:
+    """Synaptic operations a lane and cycle with an event under way, by the gateware's counters; printed, too."""
+    words, waits, synapses = (int(result.counters[name].sum()) for name in ("words", "waits", "synapses"))
+    use = synapses / lanes / (words + waits)
+    print(f"{use:.4f} SOP per lane and cycle")
+    return use

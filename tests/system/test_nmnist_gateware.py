@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import lane_use
 
 import spikeloom as sl
 from spikeloom.compiler.sizing import size_array
@@ -44,11 +45,8 @@ def test_lanes_are_used_while_events_wait() -> None:
     busy = samples[:1].max(axis=1, keepdims=True)
     with sl.connect("sim", image) as board:
         result = board.run(busy)
-    words, waits, synapses = (int(result.counters[name].sum()) for name in ("words", "waits", "synapses"))
     assert result.counters["events"].sum() > busy.sum() > 500
-    per_lane_and_cycle = synapses / 8 / (words + waits)
-    print(f"{per_lane_and_cycle:.4f} SOP per lane and cycle")
-    assert per_lane_and_cycle >= 0.90
+    assert lane_use(result, 8) >= 0.90
 
 
 @pytest.mark.full
