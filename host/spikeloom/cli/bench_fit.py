@@ -90,7 +90,7 @@ def _cycles(candidate: Candidate, samples: Any) -> dict[str, Any]:
 
 def _build(candidate: Candidate, board: str, folder: Path, route: bool) -> dict[str, Any]:
     """Resources of the array behind its UART, in the registers of :class:`spikeloom_hdl.pnr.Harness`; and its clock."""
-    from spikeloom_hdl import pnr, resources_bench
+    from spikeloom_hdl import flows, pnr, resources_bench
     from spikeloom_hdl.boards.uart_top import UartTop
     from spikeloom_hdl.memories import Chip
 
@@ -98,10 +98,10 @@ def _build(candidate: Candidate, board: str, folder: Path, route: bool) -> dict[
     source = pnr.netlist(UartTop(candidate.config, resources_bench.DIVISOR), Chip(chip.family))
     if not route:
         return {"built": resources_bench.pack(chip.family, source, folder), "fmax_mhz": None}
-    design = resources_bench.synthesise(chip.family, source, folder)
-    if chip.family in pnr.FLOWS:
-        placed = pnr.place_on(pnr.FLOWS[chip.family], design, 1, freq=room(board).clock_hz / 1e6)
-    else:
+    if chip.family == "ecp5":
         device = {"Lattice LFE5U-85F": "85k", "Lattice LFE5U-25F": "25k"}[chip.name]
-        placed = pnr.place(design, 1, freq=ASKED_MHZ, device=device, ripup=False)
+        flow, freq = flows.ecp5(device, ripup=False), ASKED_MHZ
+    else:
+        flow, freq = flows.FLOWS[chip.family], room(board).clock_hz / 1e6
+    placed = pnr.place(flow, pnr.synthesise(source, folder, flow.synthesis), 1, freq=freq)
     return {"built": placed.used, "fmax_mhz": placed.fmax_mhz}
