@@ -14,12 +14,12 @@ from spikeloom.contract.network import QuantisedNetwork
 from spikeloom.contract.numerics import LOIHI, Numerics
 from spikeloom.contract.ring import Counter, Space, spaces
 from spikeloom.image import Image
-from spikeloom_hdl.bus import read_latency
 from spikeloom_hdl.core import Core
 from spikeloom_hdl.layout import struct
 from spikeloom_hdl.memories import Chip
 from spikeloom_sim import golden
 from spikeloom_sim.bench import Watch, cycles, parameter, random_source, send, simulate, start
+from spikeloom_sim.bus import BusDriver
 from spikeloom_sim.stimulus import random_network, random_samples
 
 NARROW = Numerics(weight_bits=8, fraction_bits=3, state_bits=12, accumulator_bits=14)
@@ -71,35 +71,6 @@ def test_core_of_ice40(case: str, tmp_path: Path) -> None:
     simulate(Core(image.config), __name__, tmp_path, parameters={"case": case, "seed": 3}, platform=chip)
 
 
-class Bus:
-    """The core's bus, driven as a ring node does."""
-
-    def __init__(self, dut):
-        self.dut, self.edge = dut, RisingEdge(dut.clk)
-        self.latency = read_latency(Chip(parameter("family")))
-
-    async def write(self, space: Space, address: int, words: np.ndarray) -> None:
-        self._put(valid=1, write=1, space=int(space))
-        for n, word in enumerate(words.tolist()):
-            self._put(address=address + n, data=word)
-            await self.edge
-        self._put(valid=0)
-
-    async def read(self, space: Space, address: int, count: int) -> np.ndarray:
-        words = []
-        for n in range(count):
-            self._put(valid=1, write=0, space=int(space), address=address + n)
-            await self.edge
-            self._put(valid=0)
-            await cycles(self.dut, self.latency)
-            words.append(int(self.dut.bus__read_data.value))
-        return np.array(words, dtype=np.uint32)
-
-    def _put(self, **values: int) -> None:
-        for name, value in values.items():
-            getattr(self.dut, f"bus__{name}").value = value
-
-
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.6])
 async def equals_golden(dut, stall: float) -> None:
@@ -110,15 +81,15 @@ async def equals_golden(dut, stall: float) -> None:
     assert sum(p.spikes.sum() for p in want.populations.values()), "the stimulus makes no neuron fire"
 
     await start(dut)
-    bus = Bus(dut)
+    bus = BusDriver(dut, spaces(config))
     for (_, space), words in image.memories.items():
         if space is not Space.ROUTE:
-            await bus.write(space, 0, words.reshape(-1))
+            await bus.write(space, words)
     flit = struct(config.flit_layout)
     sent = Watch(dut, "spikes", flit)
     cocotb.start_soon(ready_now_and_then(dut, stall))
     for counter in Counter:
-        await bus.write(Space.COUNTER, counter, np.zeros(1, np.uint32))
+        await bus.write(Space.COUNTER, np.zeros(1, np.uint32), counter)
 
     for n, sample in enumerate(samples):
         await pulse(dut, "reset_state")
@@ -136,7 +107,7 @@ async def equals_golden(dut, stall: float) -> None:
             await check_spikes(image, want, n, tick, sent.values[seen:])
             await check_states(bus, image, want, n, tick, flush)
 
-    got = dict(zip(Counter, await bus.read(Space.COUNTER, 0, len(Counter)), strict=True))
+    got = dict(zip(Counter, await bus.read(Space.COUNTER, len(Counter)), strict=True))
     assert got[Counter.SPIKES] == sum(p.spikes.sum() for p in want.populations.values())
     assert got[Counter.SYNAPSES] == want.synapses.sum()
     assert got[Counter.SATURATIONS] == sum(s.sum() for s in want.saturations.values())
@@ -191,11 +162,9 @@ async def check_spikes(image: Image, want, n: int, tick: int, values) -> None:
     assert got == sorted(expected), (n, tick)
 
 
-async def check_states(bus: Bus, image: Image, want, n: int, tick: int, flush: int) -> None:
+async def check_states(bus: BusDriver, image: Image, want, n: int, tick: int, flush: int) -> None:
     core = image.config.core
-    geometry = spaces(image.config)[Space.STATE]
-    words = await bus.read(Space.STATE, 0, geometry.depth * geometry.stride)
-    state = geometry.layout.unpack(words.reshape(geometry.depth, geometry.stride))
+    state = await bus.read_records(Space.STATE)
     for s in image.slices:
         at = min(tick - s.latency, TICKS - 1)
         lanes, neurons = s.places(core.lanes), s.grid.neurons()
