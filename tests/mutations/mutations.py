@@ -485,7 +485,7 @@ MUTATIONS = (
         old="hit & bus.write & here",
         new="hit & bus.write",
         why="a write over the ring goes to all words of a record",
-        tests=("tests/hdl/test_memory.py::test_memory[two columns, slow]",),
+        tests=("tests/hdl/test_memory.py::test_memory[two columns, slow-generic]",),
     ),
     Mutation(
         name="idle-without-accumulator",

@@ -29,6 +29,8 @@ from mutations import MUTATIONS, PACKAGE, ROOT, Mutation
 
 REPORT = ROOT / "docs" / "mutations.md"
 TIMEOUT = 1800
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-m", "not full")
+"""Of pytest."""
 # A bug is caught by a bench that ran and disagreed, never by gateware that could not be built.
 EVIDENCE = re.compile(
     r"ERROR: Failed \d+ of \d+ tests|^E +(?:AssertionError: \[|assert |[\w.]*LinkError)", re.MULTILINE
@@ -54,8 +56,19 @@ def problems(mutation: Mutation) -> str:
             return f"{mutation.name}: changes nothing"
     except (ValueError, SyntaxError) as error:
         return str(error)
-    missing = [test for test in mutation.tests if not (ROOT / test.partition("::")[0]).exists()]
-    return f"{mutation.name}: there is no {missing[0]}" if missing else ""
+    return ""
+
+
+def missing_tests(mutations: Sequence[Mutation]) -> list[str]:
+    """Tests that are named and that pytest does not find, or leaves to the full run."""
+    named = list(dict.fromkeys(test for mutation in mutations for test in mutation.tests))
+    files = list(dict.fromkeys(test.partition("::")[0] for test in named))
+    there = [file for file in files if (ROOT / file).exists()]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "--collect-only", *there]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
+    found = {line.strip() for line in listed}
+    found |= {test.partition("[")[0] for test in found} | {test.partition("::")[0] for test in found}
+    return [test for test in named if test not in found]
 
 
 def plant(mutation: Mutation | None, folder: Path) -> Path:
@@ -87,8 +100,7 @@ def run_tests(mutation: Mutation | None, tests: Sequence[str], scratch: Path) ->
         ).stdout.strip()  # fmt: skip
         assert Path(found).is_relative_to(path), f"the tests would import {found}, not the copy"
         command = [
-            sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not full",
-            f"--basetemp={folder / 'tests'}", *tests,
+            sys.executable, "-m", "pytest", *OPTIONS, "-x", f"--basetemp={folder / 'tests'}", *tests,
         ]  # fmt: skip
         try:
             done = subprocess.run(
@@ -144,6 +156,9 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(m.name for m in MUTATIONS)}")
     if wrong := [text for m in MUTATIONS if (text := problems(m))]:
         print("\n".join(wrong), file=sys.stderr)
+        return 2
+    if lost := missing_tests(MUTATIONS):
+        print(f"there is no {', no '.join(lost)}", file=sys.stderr)
         return 2
     if options.check:
         print(f"{len(MUTATIONS)} bugs can be planted")
