@@ -1,8 +1,9 @@
 """A neuron's pipeline equals the integer equation for all inputs, in each reset mode.
 
 The specification is the equation of :mod:`spikeloom.contract.neuron`, combinational and without any width to save,
-delayed by ``NeuronPipeline.latency``. k-induction deeper than the pipeline: whatever was in it has left, so a window
-of that many cycles from an arbitrary state is a proof for all time, with a new neuron each cycle.
+delayed by ``NeuronPipeline.latency``. Sums and potentials are compared on the way, too, so that no solver has to carry
+additions through all stages. k-induction deeper than the pipeline: whatever was in it has left, so a window of that
+many cycles from an arbitrary state is a proof for all time, with a new neuron each cycle.
 
 Free in each cycle: state, parameters, biases, sum. Free once: tick and flush, which stand still during an update.
 Assumed, as the contract promises: decays are at most one, ``v_sub >= 0``, and ``theta >= -1`` where the reset is
@@ -18,6 +19,7 @@ from pathlib import Path
 import prover
 import pytest
 import small
+import z3
 from amaranth import *
 from amaranth.hdl import Assert, Assume, Cover
 from amaranth.lib.wiring import In
@@ -26,7 +28,30 @@ from spikeloom.contract.neuron import LATENCY_BITS, Adaptation, Reset, bias_layo
 from spikeloom.contract.numerics import DECAY_BITS, DECAY_ONE, DEFAULT, LOIHI, SMALL, Profile
 from spikeloom_hdl import neuron
 from spikeloom_hdl.layout import struct
-from spikeloom_hdl.neuron import NeuronPipeline
+from spikeloom_hdl.neuron import FACTOR_BITS, NeuronPipeline
+
+
+def watched(pipeline: type[NeuronPipeline]) -> type[NeuronPipeline]:
+    """The pipeline with its ``cuts``: what is in the midst of it, and so many cycles after it came in."""
+
+    class Watched(pipeline):
+        def _watch(self, cut: str, name: str) -> None:
+            self.cuts = getattr(self, "cuts", {}) | {cut: (self.pipe[name], self.latency)}
+
+        def _integrate(self) -> None:
+            super()._integrate()
+            self._watch("sum_u", "u")
+            self._watch("sum_v", "v")
+
+        def _limit_u(self) -> None:
+            super()._limit_u()
+            self._watch("limited_u", "u")
+
+        def _limit_v(self) -> None:
+            super()._limit_v()
+            self._watch("limited_v", "v")
+
+    return Watched
 
 
 class NeuronProof(prover.Top):
@@ -38,6 +63,7 @@ class NeuronProof(prover.Top):
     ):  # fmt: skip
         self.module, self.numerics, self.reset, self.adaptation = module, numerics, reset, adaptation
         self.spike_bits, self.short = spike_bits, short
+        self.cuts: dict[str, Signal] = {}
         adaptive = adaptation is not None
         super().__init__(
             {
@@ -74,13 +100,16 @@ class NeuronProof(prover.Top):
             "state": self.state, "parameters": p, "biases": self.biases,
             "acc": prover.past(m, self.acc, 1, "acc").as_signed(), "tick": tick, "flush": flush, "clear": self.clear,
         }  # fmt: skip
-        pipeline = self.module.NeuronPipeline(m, "dut", self.numerics, short=self.short, **ports)
+        pipeline = watched(self.module.NeuronPipeline)(m, "dut", self.numerics, short=self.short, **ports)
         got = pipeline.result
         states = ("u", "v", "r") if self.adaptation is None else ("u", "v", "r", "a")
         cleared = prover.past(m, self.clear, 1, "cleared")
         want = self._equation(m, tick, flush)
         seen = prover.past(m, C(1), pipeline.latency, "seen")
         then = {name: prover.past(m, value, pipeline.latency, f"want_{name}") for name, value in want.items()}
+        for name, (value, cycles) in pipeline.cuts.items():
+            cut = prover.past(m, self.cuts[name], cycles, f"cut_{name}").as_signed()
+            m.d.comb += Assert(~prover.past(m, C(1), cycles, f"seen_{name}") | (value == cut))
         with m.If(seen):
             m.d.comb += Assert(got["active"] == then["active"])
             m.d.comb += Assert(got["saturations"] == then["saturations"])
@@ -109,8 +138,12 @@ class NeuronProof(prover.Top):
             m.d.comb += signal.eq(value)
             return signal
 
-        def rounded(name: str, product: Value) -> Signal:
-            product = named(f"{name}_product", product)
+        def rounded(name: str, factor: Value) -> Signal:
+            """The product with a state, of a wide one the sum of those of its parts: :func:`test_distributive_law`."""
+            state, value = old[name], factor * old[name]
+            if len(state) > FACTOR_BITS + 1:
+                value = factor * state[:FACTOR_BITS] + ((factor * state[FACTOR_BITS:].as_signed()) << FACTOR_BITS)
+            product = named(f"{name}_product", value)
             half = Mux(product < 0, DECAY_ONE - 1, 0) if loihi else 1 << DECAY_BITS - 1
             return named(f"{name}_decayed", (product + half) >> DECAY_BITS)
 
@@ -124,7 +157,7 @@ class NeuronProof(prover.Top):
                         m.d.comb += acc.eq(self.acc << n if n >= 0 else self.acc >> -n)
         low, high = numerics.state_min, numerics.state_max
 
-        current = named("current", rounded("u", p.alpha * old.u) + (acc << numerics.fraction_bits) + self.biases.bias_u)
+        current = named("current", rounded("u", p.alpha) + (acc << numerics.fraction_bits) + self.biases.bias_u)
         if loihi:
             u = named("u", current[: numerics.state_bits].as_signed())
         else:
@@ -132,13 +165,15 @@ class NeuronProof(prover.Top):
         delayed = Mux(old.s & (p.reset == Reset.SUBTRACT_DELAYED), p.v_sub, 0)
         theta = p.theta
         if self.adaptation is not None:
-            faded = rounded("a", p.gamma * old.a)
+            faded = rounded("a", p.gamma)
             delayed = old.a if self.adaptation is Adaptation.INPUT else delayed
             moved = {Adaptation.THRESHOLD: old.a, Adaptation.FADED_THRESHOLD: faded}
             theta = named("theta", p.theta + moved.get(self.adaptation, 0))
-        potential = named("potential", rounded("v", p.beta * old.v) + u + self.biases.bias - delayed)
+        gathered = named("gathered", rounded("v", p.beta) + self.biases.bias - delayed)
+        potential = named("potential", gathered + u)
         inside = named("inside", Mux(potential > high, high, Mux(potential < low, low, potential)))
         v = named("v", Mux(inside < p.v_min, p.v_min, inside))
+        self.cuts = {"sum_u": current, "sum_v": gathered, "limited_u": u, "limited_v": v}
 
         waits = old.r != 0
         spikes = named("spikes", ~waits & (v > theta), 1)
@@ -212,6 +247,21 @@ SEVERAL_BUGS = (
 SPIKE_BITS = 2
 FULL = pytest.mark.full
 DEPTH = NeuronPipeline.STAGES + 2
+
+
+def test_distributive_law() -> None:
+    """That a product is the sum of those of the parts: for all integers, and that a state is its parts' sum."""
+    factor, low, high = z3.Ints("factor low high")
+    solver = z3.Solver()
+    solver.add(factor * (low + high * 2**FACTOR_BITS) != factor * low + factor * high * 2**FACTOR_BITS)
+    assert solver.check() == z3.unsat
+    bits = DEFAULT.state_bits
+    state = z3.BitVec("state", bits)
+    low, high = z3.Extract(FACTOR_BITS - 1, 0, state), z3.Extract(bits - 1, FACTOR_BITS, state)
+    parts = z3.BV2Int(low) + z3.BV2Int(high, is_signed=True) * 2**FACTOR_BITS
+    solver = z3.Solver()
+    solver.add(parts != z3.BV2Int(state, is_signed=True))
+    assert solver.check() == z3.unsat
 
 
 @pytest.mark.parametrize(
