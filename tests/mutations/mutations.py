@@ -490,8 +490,8 @@ MUTATIONS = (
     Mutation(
         name="idle-without-accumulator",
         file="core.py",
-        old="drain.busy | ~accumulator.idle | ~neurons.idle",
-        new="drain.busy | ~neurons.idle",
+        old="~under_way & accumulator.idle & neurons.idle",
+        new="~under_way & neurons.idle",
         why="idle while the last row is drained: a tick ends before its neurons are updated",
         tests=REST,
     ),

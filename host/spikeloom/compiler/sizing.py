@@ -118,7 +118,7 @@ def auto(network: QuantisedNetwork, text: str = "auto", plan: Schedule | None = 
         raise FitError(f"target {text!r}: must be auto, auto:WIDTHxHEIGHT[:LANES[:GROUP]]")
     if parts:
         config = size_array(network, width, height, lanes, 1 if group is None else group, plan=plan)
-        return regrouped(config) if group is None else config
+        return regrouped(config) if group is None else with_room(config)
     for grid in AUTO_GRIDS:
         try:
             config = size_array(network, *grid, lanes, plan=plan)
@@ -140,6 +140,12 @@ def regrouped(config: ArrayConfig) -> ArrayConfig:
     groups = [n for n in range(1, AUTO_GROUP + 1) if core.lanes % n == 0]
     enough = (n for n in groups if core.neurons // n <= AUTO_UPDATE)
     group = next(enough, groups[-1])
+    return with_room(config.with_core(group=group))
+
+
+def with_room(config: ArrayConfig) -> ArrayConfig:
+    """The same array with room for the spikes of all rows that can be under way, so that its update never waits."""
+    core = config.core
     # A row's place is taken two cycles before its drain, and can be taken again three after it was given back.
-    rows = -(-(row_cycles(core) + 5) // (core.lanes // group)) + 1
-    return config.with_core(group=group, spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))
+    rows = -(-(row_cycles(core) + 5) // core.groups) + 1
+    return config.with_core(spike_fifo=max(core.spike_fifo, 1 << (rows - 1).bit_length()))
