@@ -15,7 +15,7 @@ import numpy as np
 from .compiler import resources
 from .compiler.compile import compile as compile_network
 from .compiler.schedule import Kind, Schedule, schedule
-from .compiler.sizing import size_array
+from .compiler.sizing import size_array, with_room
 from .contract.boards import ICE40, Room, room
 from .contract.config import ArrayConfig
 from .contract.errors import FitError, NetworkError
@@ -229,7 +229,9 @@ def _arrays(network: QuantisedNetwork, plan: Schedule, place: Room, refused: lis
                     refused.append(f"{lanes} lanes: {deep}")
                     continue
             for group in (n for n in GROUPS if lanes % n == 0):
-                yield config.with_core(group=group)
+                grouped = config.with_core(group=group)
+                # An iCE40 has no LUT RAM to spare for spikes that wait.
+                yield grouped if place.chip.family == "ice40" else with_room(grouped)
 
 
 def _sized(
