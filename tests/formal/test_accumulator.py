@@ -232,8 +232,12 @@ def test_accumulator(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=FULL) for bug in BUGS[1:])])
-def test_accumulator_catches(tmp_path: Path, bug: str) -> None:
-    found = prover.prove(top(prover.planted(bug), "2 rows"), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True)
+def test_accumulator_catches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
+    module = prover.planted(bug)
+    if bug == "sum-narrow":  # in the adder
+        monkeypatch.setattr(accumulator, "OrAdd", module.OrAdd)
+        module = accumulator
+    found = prover.prove(top(module, "2 rows"), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True)
     assert not found.passed
 
 
