@@ -11,7 +11,7 @@ class Flow:
 
     Attributes:
         synthesis: Yosys' command, as boards are built.
-        fast_synthesis: the one by which cores and whole chips are measured, slower and for a faster clock.
+        abc9: whether cores and whole chips are measured with ABC9, which takes longer, for a faster clock.
         nextpnr: the program, by the names of :data:`.boards.build.TOOLS`.
         chip: its options that choose the chip.
         placement: its options for placing and routing.
@@ -20,12 +20,17 @@ class Flow:
     """
 
     synthesis: str
-    fast_synthesis: str
+    abc9: bool = False
     nextpnr: str
     chip: tuple[str, ...]
     placement: tuple[str, ...] = ()
     constraints: dict[str, str] = field(default_factory=dict)
     resources: dict[str, str]
+
+    @property
+    def fast_synthesis(self) -> str:
+        """Yosys' command for the fastest clock."""
+        return f"{self.synthesis} -abc9" if self.abc9 else self.synthesis
 
     @property
     def package(self) -> str:
@@ -44,7 +49,7 @@ def ecp5(device: str = "85k", placer: str = "static", router: str = "router2", r
     """
     return Flow(
         synthesis="synth_ecp5",
-        fast_synthesis="synth_ecp5 -abc9",
+        abc9=True,
         nextpnr="nextpnr-ecp5",
         chip=(f"--{device}", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"),
         placement=(
@@ -56,21 +61,16 @@ def ecp5(device: str = "85k", placer: str = "static", router: str = "router2", r
     )  # fmt: skip
 
 
-UP5K = "synth_ice40 -device u -dsp"
-GW2A = "synth_gowin -family gw2a"
-
 FLOWS = {
     "ecp5": ecp5(),
     "ice40": Flow(
-        synthesis=UP5K,
-        fast_synthesis=UP5K,
+        synthesis="synth_ice40 -device u -dsp",
         nextpnr="nextpnr-ice40",
         chip=("--up5k", "--package", "sg48", "--pcf-allow-unconstrained"),
         resources={"LC": "ICESTORM_LC", "EBR": "ICESTORM_RAM", "SPRAM": "ICESTORM_SPRAM", "DSP": "ICESTORM_DSP"},
     ),
     "gowin": Flow(
-        synthesis=GW2A,
-        fast_synthesis=GW2A,
+        synthesis="synth_gowin -family gw2a",
         nextpnr="nextpnr-himbaechel",
         chip=("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=pins.cst"),
         constraints={
