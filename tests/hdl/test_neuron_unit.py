@@ -2,6 +2,7 @@
 """The neuron unit and its pipeline against the golden step: every neuron of every row, over its whole range."""
 
 from collections import Counter, deque
+from dataclasses import replace
 from pathlib import Path
 
 import cocotb
@@ -39,7 +40,9 @@ CASES = {
     "adaptive": CoreConfig(lanes=4, rows=9, group=2, adaptive=True, numerics=NARROW),
     "adaptive loihi": CoreConfig(lanes=2, rows=13, adaptive=True, numerics=LOIHI),
     "several spikes": CoreConfig(lanes=8, rows=7, group=2, spike_bits=3, numerics=NARROW),
-    "several spikes, adaptive": CoreConfig(lanes=4, rows=9, spike_bits=8, adaptive=True, numerics=NARROW),
+    "several spikes, adaptive": CoreConfig(
+        lanes=4, rows=9, spike_bits=8, adaptive=True, numerics=replace(NARROW, weight_bits=4)
+    ),
     "several spikes, loihi": CoreConfig(lanes=4, rows=9, group=2, spike_bits=1, numerics=NARROW_LOIHI),
 }
 FULL = ("adaptive loihi", "several spikes, adaptive", "several spikes, loihi")
