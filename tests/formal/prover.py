@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+import pytest
 from amaranth import *
 from amaranth.back import rtlil
 from amaranth.hdl import Assume
@@ -183,3 +184,15 @@ def planted(name: str) -> ModuleType:
         spec.loader.exec_module(module)
     found = next(mutation for mutation in module.MUTATIONS if mutation.name == name)
     return mutated(found.file, found.old, found.new)
+
+
+def planted_in(unit: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The unit's module with such a bug: in itself, or in what it takes from the module that has it."""
+    module = planted(name)
+    if module.__name__ == unit.__name__:
+        return module
+    taken = [key for key, value in vars(unit).items() if getattr(value, "__module__", "") == module.__name__]
+    assert taken, f"{unit.__name__} takes nothing from {module.__name__}"
+    for key in taken:
+        monkeypatch.setattr(unit, key, getattr(module, key))
+    return unit

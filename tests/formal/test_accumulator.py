@@ -233,10 +233,7 @@ def test_accumulator(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("bug", [BUGS[0], *(pytest.param(bug, marks=FULL) for bug in BUGS[1:])])
 def test_accumulator_catches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
-    module = prover.planted(bug)
-    if bug == "sum-narrow":  # in the adder
-        monkeypatch.setattr(accumulator, "OrAdd", module.OrAdd)
-        module = accumulator
+    module = prover.planted_in(accumulator, bug, monkeypatch)
     found = prover.prove(top(module, "2 rows"), tmp_path, engine=prover.BOOLECTOR, depth=16, bounded=True)
     assert not found.passed
 

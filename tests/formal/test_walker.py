@@ -210,10 +210,7 @@ def test_walker(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("bug", ["walk-short", *(pytest.param(b, marks=FULL) for b in BUGS if b != "walk-short")])
 def test_walker_catches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
-    module = prover.planted(bug)
-    if module.__name__.endswith("loops"):
-        monkeypatch.setattr(walker, "Loops", module.Loops)
-        module = walker
+    module = prover.planted_in(walker, bug, monkeypatch)
     top = WalkerProof(module, small.array(**CONFIGS[BUGS[bug]][1]), 1)
     depth = DEPTH.get(BUGS[bug], 22)
     assert not prover.prove(top, tmp_path, engine=prover.BOOLECTOR, depth=depth, bounded=True).passed

@@ -9,11 +9,12 @@ import pytest
 from spikeloom.contract.layout import Field, Layout
 from spikeloom.contract.ring import Geometry, Space
 from spikeloom_hdl import pnr
+from spikeloom_hdl.flows import FLOWS
 from spikeloom_hdl.memories import Chip
 from spikeloom_hdl.memory import RingMemory
 
 CHIPS = {
-    "gowin": ("synth_gowin -family gw2a", ("SDPB", "SDPX9B", "DPB", "DPX9B"), "RAM16SDP4"),
+    "gowin": (FLOWS["gowin"].synthesis, ("SDPB", "SDPX9B", "DPB", "DPX9B"), "RAM16SDP4"),
     "nexus": ("synth_nexus -family lifcl", ("PDPSC16K",), "DPR16X4"),
 }
 """Yosys' command, its block RAMs, and its LUT RAM of 16 words of 4 bits."""

@@ -47,7 +47,7 @@ class Outcome:
     log: str
 
 
-def problems(mutation: Mutation) -> str:
+def problems(mutation: Mutation, known: set[str]) -> str:
     """Why a mutation cannot be planted, or nothing."""
     source = (PACKAGE / mutation.file).read_text()
     try:
@@ -56,19 +56,18 @@ def problems(mutation: Mutation) -> str:
             return f"{mutation.name}: changes nothing"
     except (ValueError, SyntaxError) as error:
         return str(error)
-    return ""
+    missing = [test for test in mutation.tests if test not in known]
+    return f"{mutation.name}: there is no {missing[0]}" if missing else ""
 
 
-def missing_tests(mutations: Sequence[Mutation]) -> list[str]:
-    """Tests that are named and that pytest does not find, or leaves to the full run."""
-    named = list(dict.fromkeys(test for mutation in mutations for test in mutation.tests))
-    files = list(dict.fromkeys(test.partition("::")[0] for test in named))
+def known_tests(mutations: Sequence[Mutation]) -> set[str]:
+    """What these bugs can name: files, and their tests that are not left to the full run, also without parameters."""
+    files = dict.fromkeys(test.partition("::")[0] for mutation in mutations for test in mutation.tests)
     there = [file for file in files if (ROOT / file).exists()]
     command = [sys.executable, "-m", "pytest", *OPTIONS, "--collect-only", *there]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.splitlines()
     found = {line.strip() for line in listed}
-    found |= {test.partition("[")[0] for test in found} | {test.partition("::")[0] for test in found}
-    return [test for test in named if test not in found]
+    return found | {test.partition("[")[0] for test in found} | {test.partition("::")[0] for test in found}
 
 
 def plant(mutation: Mutation | None, folder: Path) -> Path:
@@ -163,16 +162,14 @@ def main() -> int:
 
     if unknown := set(options.only or ()) - {m.name for m in MUTATIONS}:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(m.name for m in MUTATIONS)}")
-    if wrong := [text for m in MUTATIONS if (text := problems(m))]:
+    chosen = [m for m in MUTATIONS if not options.only or m.name in options.only]
+    known = known_tests(chosen)
+    if wrong := [text for m in chosen if (text := problems(m, known))]:
         print("\n".join(wrong), file=sys.stderr)
         return 2
-    if lost := missing_tests(MUTATIONS):
-        print(f"there is no {', no '.join(lost)}", file=sys.stderr)
-        return 2
     if options.check:
-        print(f"{len(MUTATIONS)} bugs can be planted")
+        print(f"{len(chosen)} bugs can be planted")
         return 0
-    chosen = [m for m in MUTATIONS if not options.only or m.name in options.only]
 
     with tempfile.TemporaryDirectory(prefix="mutations") as name, ThreadPoolExecutor(options.jobs) as pool:
         scratch = Path(name)
